@@ -1,0 +1,54 @@
+"""Says when the posterior has collapsed, and what helps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+CURES = "method contrastive, a smaller beta, train.kl_warmup, train.clip_norm, or a smaller decoder variance"
+
+
+class CollapseAlarm(keras.callbacks.Callback):
+    """Warns once, in one line, when active units or mutual information stay low.
+
+    It reads the logs that `Information` writes, so it stands behind it. Epochs without a measurement do not count.
+
+    Args:
+        active_units: fewer active units than this are a symptom.
+        mutual_information: fewer nats than this are one, too.
+        patience: measurements in a row with a symptom before it speaks; 0 never.
+        announce: gets the line; prints it by default.
+    """
+
+    def __init__(
+        self,
+        active_units: float = 1,
+        mutual_information: float = 0.5,
+        patience: int = 3,
+        announce: Callable[[str], None] = print,
+    ) -> None:
+        super().__init__()
+        self.active_units = active_units
+        self.mutual_information = mutual_information
+        self.patience = patience
+        self.announce = announce
+        self.low = 0
+        self.sounded = False
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Counts the measurements with a symptom, and speaks when there are enough."""
+        logs = logs or {}
+        if "val_mutual_information" not in logs or not self.patience:
+            return
+        units, information = int(logs["val_active_units"]), float(logs["val_mutual_information"])
+        collapsed = units < self.active_units or information < self.mutual_information
+        self.low = self.low + 1 if collapsed else 0
+        if self.low >= self.patience and not self.sounded:
+            self.sounded = True
+            rate = f", rate {logs['val_rate']:.2f} nats" if "val_rate" in logs else ""
+            self.announce(
+                f"posterior collapse: {units} active units, mutual information {information:.2f} nats{rate} on held-out "
+                f"images, for {self.low} epochs up to epoch {epoch + 1}; cures in the zoo: {CURES}"
+            )

@@ -1,0 +1,141 @@
+"""Checkpoints that survive a kill at any moment, and a resume that ends where the uninterrupted run would have.
+
+Keras's BackupAndRestore writes weights and epoch number one after the other into the same files: a kill between the
+two restores weights of one epoch under the number of another, and damage inside a file goes unnoticed. So a
+checkpoint here is a folder that appears whole or not at all, with a checksum, and the last two are kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+WEIGHTS = "model.weights.h5"
+STATE = "state.json"
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint could not be written; the message names epoch and reason."""
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Saves weights, optimiser and counters after every epoch; it stands last in the list of callbacks.
+
+    Args:
+        directory: where the checkpoints go, a folder an epoch.
+        keep: how many of the latest stay.
+
+    Raises:
+        CheckpointError: weights that are not finite, or a disk that is full; the older checkpoints stay.
+    """
+
+    def __init__(self, directory: Path, keep: int = 2) -> None:
+        super().__init__()
+        self.directory = directory
+        self.keep = keep
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Writes a sibling folder, renames it, then removes what is too old."""
+        if not all(np.isfinite(w).all() for w in self.model.get_weights()):
+            raise CheckpointError(f"epoch {epoch + 1}: weights are no longer finite")
+        target = self.directory / f"epoch-{epoch + 1:04d}"
+        sibling = self.directory / f".{target.name}.tmp"
+        try:
+            shutil.rmtree(sibling, ignore_errors=True)
+            sibling.mkdir(parents=True)
+            self.model.save_weights(sibling / WEIGHTS)
+            state = {"epoch": epoch + 1, "sha256": _checksum(sibling / WEIGHTS)}
+            (sibling / STATE).write_text(json.dumps(state), encoding="utf-8")
+            for path in (sibling / WEIGHTS, sibling / STATE, sibling):
+                descriptor = os.open(path, os.O_RDONLY)
+                os.fsync(descriptor)
+                os.close(descriptor)
+            shutil.rmtree(target, ignore_errors=True)
+            sibling.rename(target)
+        except OSError as error:
+            shutil.rmtree(sibling, ignore_errors=True)
+            reason = error.strerror or str(error)
+            raise CheckpointError(f"epoch {epoch + 1}: cannot write the checkpoint {target}: {reason}") from None
+        for old in checkpoints(self.directory)[: -self.keep]:
+            shutil.rmtree(old)
+
+
+def checkpoints(directory: Path) -> list[Path]:
+    """The complete checkpoints of a run, oldest first."""
+    return sorted(directory.glob("epoch-*"))
+
+
+def restore(directory: Path, model: keras.Model, announce: Callable[[str], None]) -> int:
+    """Loads the latest good checkpoint into a compiled model.
+
+    Args:
+        directory: of the checkpoints.
+        model: the same model as the one that was saved.
+        announce: is told, in a line each, of damaged checkpoints that were passed over.
+
+    Returns:
+        How many epochs it has behind it; 0 without any good checkpoint.
+    """
+    found = checkpoints(directory)
+    for path in reversed(found):
+        try:
+            state = json.loads((path / STATE).read_text(encoding="utf-8"))
+            if _checksum(path / WEIGHTS) != state["sha256"]:
+                raise ValueError("its checksum does not match")
+            model.optimizer.build(model.trainable_variables)
+            model.load_weights(path / WEIGHTS)
+        except (OSError, ValueError, KeyError) as error:
+            reason = str(error).splitlines()[0]
+            announce(f"checkpoint {path.name} is damaged ({reason}); going back to the one before")
+            continue
+        return int(state["epoch"])
+    if found:
+        announce("no good checkpoint is left; starting from the first epoch")
+    return 0
+
+
+class Replay(keras.callbacks.Callback):
+    """Brings callbacks with a memory (plateau, alarm) to where they were, from the recorded metrics.
+
+    What they remember is a function of the logs that they have seen, so it needs no file of its own. It stands
+    behind them, because they forget everything when a training begins.
+
+    Args:
+        rows: the recorded epochs, as `record.rows` gives them.
+        callbacks: those to bring up to date.
+        learning_rate: with which the run began; None where a schedule sets it.
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[dict[str, float]],
+        callbacks: Sequence[keras.callbacks.Callback],
+        learning_rate: float | None,
+    ) -> None:
+        super().__init__()
+        self.rows = rows
+        self.callbacks = callbacks
+        self.learning_rate = learning_rate
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Shows them every recorded epoch again."""
+        if not self.rows:
+            return
+        if self.learning_rate is not None:
+            self.model.optimizer.learning_rate = self.learning_rate
+        for row in self.rows:
+            for callback in self.callbacks:
+                callback.on_epoch_end(int(row["epoch"]) - 1, dict(row))

@@ -1,0 +1,57 @@
+"""Measures what the posterior knows of the data, on held-out images, at the end of epochs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from zoo import metrics
+
+
+class Information(keras.callbacks.Callback):
+    """Adds `val_mutual_information`, `val_marginal_kl` (nats) and `val_active_units` to the epoch's logs.
+
+    It stands first in a list of callbacks, so that the others and Keras's history see what it adds. The estimates
+    are those of `zoo.metrics`; the mutual information cannot exceed log n for n images.
+
+    Args:
+        images: a fixed set of held-out images [n, h, w, c].
+        every: measure in every so many epochs.
+        seed: of the estimates.
+        batch_size: images encoded at once.
+    """
+
+    def __init__(self, images: np.ndarray, every: int = 1, seed: int = 0, batch_size: int = 256) -> None:
+        super().__init__()
+        self.images = images
+        self.every = every
+        self.seed = seed
+        self.batch_size = batch_size
+        self.loc = np.zeros([0, 0])
+        self.scale = np.zeros([0, 0])
+
+    def set_model(self, model: keras.Model) -> None:
+        """Compiles the encoder's forward pass once per model."""
+        super().set_model(model)
+        self._encode = tf.function(model.encode, reduce_retracing=True)
+
+    def due(self, epoch: int) -> bool:
+        """Whether this epoch (counted from 0) is one to measure in."""
+        return (epoch + 1) % self.every == 0
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Encodes the images and measures."""
+        if logs is None or not self.due(epoch):
+            return
+        batches = range(0, len(self.images), self.batch_size)
+        parts = [self._encode(tf.constant(self.images[i : i + self.batch_size])) for i in batches]
+        self.loc, self.scale = (np.concatenate([p[i].numpy() for p in parts]) for i in range(2))
+        if not (np.isfinite(self.loc).all() and np.isfinite(self.scale).all()):
+            return
+        found = metrics.decompose_rate(self.loc, self.scale, seed=self.seed)
+        logs["val_mutual_information"] = found.mutual_information
+        logs["val_marginal_kl"] = found.marginal_kl
+        logs["val_active_units"] = metrics.active_units(self.loc)

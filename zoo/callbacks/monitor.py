@@ -1,0 +1,80 @@
+"""What TensorBoard shows of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorboard.plugins.hparams import api as hparams
+
+from zoo import metrics
+from zoo.callbacks.information import Information
+from zoo.report import pictures
+
+PICTURES = 32
+
+
+class TensorBoardMonitor(keras.callbacks.Callback):
+    """Writes scalars, histograms, pictures and hyperparameters.
+
+    Every term of the loss has a scalar under its own name, in the runs `train` and `validation`. At the epochs in
+    which `information` measures, there are also the rate of every latent unit (its histogram over the images, and
+    one histogram of all units' means), reconstructions of fixed images, and images from fixed prior samples.
+
+    Args:
+        directory: of the event files.
+        information: the callback that encodes the images; it stands before this one.
+        hyperparameters: flat names and values, for the HParams page.
+        draw: whether to write pictures.
+    """
+
+    def __init__(
+        self, directory: Path, information: Information, hyperparameters: dict[str, Any], draw: bool = True
+    ) -> None:
+        super().__init__()
+        self.directory = directory
+        self.information = information
+        self.hyperparameters = hyperparameters
+        self.draw = draw
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Opens the event files and writes the hyperparameters."""
+        names = ("train", "validation")
+        self.writers = {name: tf.summary.create_file_writer(str(self.directory / name)) for name in names}
+        known = {k: v for k, v in self.hyperparameters.items() if isinstance(v, bool | int | float | str)}
+        with self.writers["validation"].as_default():
+            hparams.hparams(known, trial_id=self.directory.parent.name)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Writes the epoch's scalars and, when measured, the rest."""
+        step = epoch + 1
+        for name, value in (logs or {}).items():
+            held_out = name.startswith("val_")
+            with self.writers["validation" if held_out else "train"].as_default(step):
+                tf.summary.scalar(name.removeprefix("val_"), float(value))
+        if self.information.due(epoch) and self.information.loc.size:
+            with self.writers["validation"].as_default(step):
+                self._measured()
+        for writer in self.writers.values():
+            writer.flush()
+
+    def _measured(self) -> None:
+        loc, scale = self.information.loc, self.information.scale
+        if np.isfinite(loc).all() and np.isfinite(scale).all():
+            tf.summary.histogram("rate_per_unit", metrics.rate_per_unit(loc, scale))
+            for unit in range(loc.shape[1]):
+                of_unit = metrics.rate(loc[:, unit : unit + 1], scale[:, unit : unit + 1])
+                tf.summary.histogram(f"rate_of_unit/{unit:03d}", of_unit)
+        if self.draw:
+            originals = self.information.images[:PICTURES]
+            reconstructions = self.model.reconstruct(originals).numpy()
+            tf.summary.image("reconstructions", pictures.pairs(originals, reconstructions)[None])
+            tf.summary.image("samples", pictures.grid(self.model.sample(PICTURES, seed=0).numpy(), 16)[None])
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Closes the event files."""
+        for writer in self.writers.values():
+            writer.close()

@@ -1,0 +1,66 @@
+"""A bar for the epoch that runs, and a line for each that is done."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import keras
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+# What a line shows, where the logs have it; for the rest there are the metrics file and TensorBoard.
+SHOWN = {
+    "distortion": "distortion {:.2f}",
+    "rate": "rate {:.2f}",
+    "val_elbo": "val elbo {:.2f}",
+    "val_mutual_information": "MI {:.2f}",
+    "val_active_units": "active units {:.0f}",
+}
+
+
+class Progress(keras.callbacks.Callback):
+    """Progress of a training on the terminal (standard error).
+
+    Args:
+        epochs: how many there will be.
+        console: where to draw; standard error by default.
+    """
+
+    def __init__(self, epochs: int, console: Console | None = None) -> None:
+        super().__init__()
+        self.epochs = epochs
+        self.console = console or Console(stderr=True)
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Starts the bar."""
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self.bar = Bar(*columns, console=self.console, transient=True)
+        self.task = self.bar.add_task("", total=self.params.get("steps"))
+        self.bar.start()
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Sets the bar back."""
+        self.began = time.perf_counter()
+        self.bar.reset(self.task, total=self.params.get("steps"), description=f"epoch {epoch + 1}/{self.epochs}")
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Moves the bar."""
+        self.bar.update(self.task, completed=batch + 1)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Prints the epoch's line."""
+        logs = logs or {}
+        shown = "  ".join(form.format(logs[name]) for name, form in SHOWN.items() if name in logs)
+        seconds = time.perf_counter() - self.began
+        self.bar.console.print(f"epoch {epoch + 1}/{self.epochs}  {shown}  ({seconds:.1f} s)", highlight=False, soft_wrap=True)
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Takes the bar away."""
+        self.bar.stop()
+
+    def stop(self) -> None:
+        """Takes the bar away where the training ended with an error."""
+        if hasattr(self, "bar"):
+            self.bar.stop()

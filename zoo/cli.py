@@ -1,0 +1,228 @@
+"""The command line: a thin skin over run, evaluation, export and report.
+
+Nothing heavy is imported before a command's arguments have proven good, so help and mistakes answer at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+app = typer.Typer(
+    name="zoo",
+    help="Regularised variational auto-encoders: train, watch, evaluate, export, encode.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
+Run = Annotated[Path, typer.Argument(help="The directory of a run.", show_default=False)]
+
+
+def fail(message: object, code: int = 2) -> NoReturn:
+    """One line on standard error, and out."""
+    text = " ".join(str(message).split())
+    print(f"zoo: {text}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+def load_tensorflow() -> None:
+    """Imports TensorFlow and TFP without their start-up notes, which no setting of theirs turns off."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        importlib.import_module("tensorflow_probability")
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+@app.command("list")
+def list_() -> None:
+    """List methods, networks, data sets, configurations and exports."""
+    from zoo.report.listing import listing
+
+    print(listing())
+
+
+@app.command()
+def train(
+    config: Annotated[str | None, typer.Argument(help="A name under configs/ or a path.", show_default=False)] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value, such as train.epochs=3.")
+    ] = None,
+    run_dir: Annotated[
+        Path | None, typer.Option(help="Where the run goes.  [default: runs/CONFIG-seedN]", show_default=False)
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of weights, data order and noise.", show_default=False)] = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Finish an interrupted run.", show_default=False)
+    ] = None,
+    strategy: Annotated[str, typer.Option(help="default (one device) or mirrored (all of this machine).")] = "default",
+    logical_devices: Annotated[
+        int | None, typer.Option(min=1, help="Split the CPU, to try `mirrored` without GPUs.", show_default=False)
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train a configuration, or finish an interrupted run."""
+    from zoo.configurations import load
+    from zoo.parameters import nearest
+    from zoo.run_directory import RunDirectory
+
+    if strategy not in ("default", "mirrored"):
+        fail(f"--strategy: no {strategy!r}; {nearest(strategy, ('default', 'mirrored'))}")
+    if config is None and resume is None:
+        fail("train: needs a CONFIG (see `zoo list`), or --resume RUN")
+    if resume is not None and run_dir is not None and run_dir != resume:
+        fail("train: --resume names the run's directory already; leave out --run-dir")
+    changes = [*(settings or []), *([] if seed is None else [f"train.seed={seed}"])]
+    if resume is not None:
+        run = RunDirectory.open(resume)
+        if config is None and changes:
+            fail("train: --set and --seed change a configuration; a resumed run keeps its own")
+        experiment = run.experiment()
+        if config is not None:
+            run.check_same(load(config, changes))
+    else:
+        experiment = load(str(config), changes)
+        name = Path(str(config)).with_suffix("") if str(config).endswith((".yaml", ".yml")) else Path(str(config))
+        where = Path(name.name) if name.is_absolute() or ".." in name.parts else name
+        run = RunDirectory(run_dir or Path("runs") / f"{where}-seed{experiment.train.seed}")
+        run.check_new()
+    load_tensorflow()
+    from zoo.distribution import strategy as strategy_by_name
+    from zoo.run import export_run
+    from zoo.run import train as train_run
+
+    device = strategy_by_name(strategy, logical_devices)
+    try:
+        train_run(experiment, run, resume=resume is not None, strategy=device, quiet=quiet, announce=say)
+    except KeyboardInterrupt:
+        fail(f"interrupted; go on with: zoo train --resume {run.path}", 130)
+    export_run(run.path)
+    say(f"trained: {run.path}  (next: zoo evaluate {run.path})")
+
+
+def say(text: str) -> None:
+    """A note to the user, kept out of standard output."""
+    print(f"zoo: {text}", file=sys.stderr)
+
+
+@app.command()
+def evaluate(
+    run: Run,
+    split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    nll_samples: Annotated[
+        int, typer.Option(min=0, help="Importance samples for the negative log-likelihood; 0 leaves it out.")
+    ] = 0,
+    nll_images: Annotated[int, typer.Option(min=1, help="On how many images of the split.")] = 1000,
+    metrics: Annotated[
+        str | None, typer.Option(help="Only these, with commas: terms,information,knn,linear,nll.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure a trained run on a split."""
+    from zoo.run_directory import RunDirectory
+
+    RunDirectory.open(run).require_model()
+    if split not in ("train", "validation", "test"):
+        fail(f"--split: no {split!r}; one of: train, validation, test")
+    load_tensorflow()
+    from zoo.evaluation import evaluate as evaluate_run
+    from zoo.report.tables import evaluation_table, progress_of
+
+    chosen = tuple(name.strip() for name in metrics.split(",")) if metrics else ()
+    with progress_of("likelihood", nll_images if nll_samples else 0, quiet) as progress:
+        found, left_out = evaluate_run(
+            run, split, only=chosen, nll_samples=nll_samples, nll_images=nll_images, progress=progress
+        )
+    if as_json:
+        print(json.dumps({name: measured._asdict() for name, measured in found.items()}, indent=2))
+    else:
+        evaluation_table(found, f"{run} · {split}")
+    for line in left_out:
+        say(f"left out: {line}")
+
+
+@app.command()
+def export(
+    run: Run,
+    to: Annotated[Path | None, typer.Option(help="Where to.  [default: RUN/export]", show_default=False)] = None,
+) -> None:
+    """Write a trained run as a SavedModel with its card."""
+    from zoo.run_directory import RunDirectory
+
+    RunDirectory.open(run).require_model()
+    load_tensorflow()
+    from zoo.run import export_run
+
+    print(export_run(run, to))
+
+
+@app.command()
+def encode(
+    export: Annotated[Path, typer.Argument(help="The directory of an export.", show_default=False)],
+    source: Annotated[
+        str, typer.Argument(metavar="INPUT", help=".npy, .npz, a folder of images, or tfds:name/split.")
+    ],
+    to: Annotated[Path, typer.Option(help="The .npz file for loc, scale and labels.")] = Path("codes.npz"),
+    quiet: Quiet = False,
+) -> None:
+    """Encode images with an exported model."""
+    if not (export / "saved_model.pb").is_file():
+        fail(f"{export}: not an export (it has no saved_model.pb)")
+    load_tensorflow()
+    from zoo.export import encode_file
+
+    print(encode_file(export, source, to, quiet=quiet))
+
+
+@app.command()
+def sample(
+    run: Run,
+    n: Annotated[int, typer.Option(min=1, help="How many images.")] = 64,
+    to: Annotated[Path, typer.Option(help="The PNG file.")] = Path("grid.png"),
+    seed: Annotated[int, typer.Option(help="Of the prior samples.")] = 0,
+) -> None:
+    """Draw images from the prior."""
+    from zoo.run_directory import RunDirectory
+
+    directory = RunDirectory.open(run)
+    directory.require_model()
+    if to.suffix.lower() != ".png":
+        fail(f"--to {to}: must end in .png")
+    if not to.absolute().parent.is_dir():
+        fail(f"--to {to}: no such folder {to.parent}")
+    load_tensorflow()
+    from zoo.report.pictures import grid, save_png
+    from zoo.run import load_model
+
+    save_png(grid(load_model(directory).sample(n, seed=seed).numpy()), to)
+    print(to)
+
+
+def main() -> None:
+    """Runs the command line; a user's mistake is one line and exit code 2."""
+    from zoo.config import ConfigurationError
+    from zoo.run_directory import RunError
+
+    try:
+        app()
+    except (ConfigurationError, RunError, ValueError) as error:
+        if os.environ.get("ZOO_TRACEBACK"):
+            raise
+        fail(error)
+    except OSError as error:
+        fail(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "))

@@ -1,0 +1,130 @@
+"""The YAML files of experiments: finding them, merging a file over its base, applying `--set`.
+
+A configuration may name a `base`, another configuration whose values it takes over where it has none of its own, so
+that the methods of a data set share one recipe. Nothing here imports TensorFlow.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from zoo.config import ConfigurationError, Experiment, validate
+from zoo.parameters import nearest
+
+
+def folder() -> Path:
+    """Where the shipped configurations are: beside the package in a checkout, inside it when installed."""
+    package = Path(str(importlib.resources.files("zoo")))
+    inside = package / "configs"
+    return inside if inside.is_dir() else package.parent / "configs"
+
+
+def names() -> list[str]:
+    """The shipped experiments, such as `mnist/contrastive`."""
+    root = folder()
+    found = (path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.yaml"))
+    return sorted(name for name in found if not name.startswith("papers/"))
+
+
+def find(name: str) -> Path:
+    """The file of a configuration, given a name under `configs/` or a path.
+
+    Raises:
+        ConfigurationError: there is no such file.
+    """
+    shipped = folder() / f"{name}.yaml"
+    for path in (shipped, Path(name)):
+        if path.is_file():
+            return path
+    raise ConfigurationError(f"{name}: no such configuration or file; {nearest(name, names())}")
+
+
+def parse(path: Path) -> dict[str, Any]:
+    """The content of a YAML file, its bases merged in.
+
+    Raises:
+        ConfigurationError: a file that does not parse (with the line), or bases that lead back to it.
+    """
+    return _parse(path, ())
+
+
+def _parse(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    if path in seen:
+        raise ConfigurationError(f"{path}: base: leads back to {path.name}")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        raise ConfigurationError(f"{path}: line {line}: {error.problem}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: not YAML text: {str(error).splitlines()[0]}") from None
+    if not isinstance(values, dict):
+        raise ConfigurationError(f"{path}: must be a mapping with the sections data, model, train, watch")
+    base = values.pop("base", None)
+    if base is None:
+        return values
+    return merge(_parse(find(str(base)), (*seen, path)), values)
+
+
+def merge(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """`own` over `base`, section by section; something with another `name` replaces the whole mapping."""
+    merged = dict(base)
+    for key, value in own.items():
+        below = merged.get(key)
+        together = isinstance(value, dict) and isinstance(below, dict)
+        if together and value.get("name", below.get("name")) == below.get("name"):
+            merged[key] = merge(below, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def assign(values: dict[str, Any], settings: list[str]) -> dict[str, Any]:
+    """Applies `--set key=value` settings (dotted keys, YAML values).
+
+    Raises:
+        ConfigurationError: a setting without `=`, or a value that is not YAML.
+    """
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals or not key.strip():
+            raise ConfigurationError(f"--set {setting}: must be key=value, such as train.epochs=3")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise ConfigurationError(f"--set {setting}: {text!r} is not a YAML value") from None
+        *path, last = key.strip().split(".")
+        node: dict[str, Any] = {last: value}
+        below: Any = values
+        for part in path:
+            # `network: conv` may be refined as `network.depth=3`.
+            below = below.get(part) if isinstance(below, dict) else None
+        if isinstance(below, str) and last != "name":
+            node = {"name": below, **node}
+        for part in reversed(path):
+            node = {part: node}
+        values = merge(values, node)
+    return values
+
+
+def load(name: str | Path, settings: list[str] | None = None) -> Experiment:
+    """An experiment by name or path, with `--set` settings applied.
+
+    Args:
+        name: under `configs/`, such as `mnist/contrastive`, or the path of a YAML file.
+        settings: `key=value` with dotted keys.
+
+    Raises:
+        ConfigurationError: see `find`, `parse`, `assign` and `validate`.
+    """
+    path = find(str(name))
+    return validate(assign(parse(path), settings or []), str(name))
+
+
+def dump(experiment: Experiment) -> str:
+    """The resolved configuration as YAML."""
+    return yaml.safe_dump(experiment.model_dump(), sort_keys=False, allow_unicode=True)

@@ -1,0 +1,171 @@
+"""The data sets that the zoo knows by name: what they hold, their default splits and where they come from.
+
+Importing this module imports neither TensorFlow nor NumPy, so that the command line can list data sets and
+reject a misspelt one at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field
+
+BINARIZE = (None, "fixed", "dynamic")
+"""What `binarize` may be: gray pixels, pixels drawn once, or pixels drawn afresh in every epoch."""
+
+_CELEB_A_ATTRIBUTES = """
+5_o_Clock_Shadow Arched_Eyebrows Attractive Bags_Under_Eyes Bald Bangs Big_Lips Big_Nose Black_Hair Blond_Hair Blurry
+Brown_Hair Bushy_Eyebrows Chubby Double_Chin Eyeglasses Goatee Gray_Hair Heavy_Makeup High_Cheekbones Male
+Mouth_Slightly_Open Mustache Narrow_Eyes No_Beard Oval_Face Pale_Skin Pointy_Nose Receding_Hairline Rosy_Cheeks
+Sideburns Smiling Straight_Hair Wavy_Hair Wearing_Earrings Wearing_Hat Wearing_Lipstick Wearing_Necklace
+Wearing_Necktie Young
+"""
+
+
+def _splits(train: str, validation: str, test: str) -> dict[str, str]:
+    return {"train": train, "validation": validation, "test": test}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set that `zoo.data.load` reads.
+
+    Attributes:
+        name: The name in configurations and on the command line.
+        shape: Height, width and channels of an image when nothing else is asked for.
+        classes: How many values the default label takes; `None` without one.
+        splits: The split strings that a configuration gets for `train`, `validation` and `test` when it names none.
+        description: One line for a list of data sets.
+        licence: Under what terms the data are offered, as far as their home page says.
+        homepage: Where the data set is described.
+        tfds: Its name in TensorFlow Datasets; `None` where it does not come from there.
+        labels: The names that `labels=` may take.
+        default_label: The one that is read unless another is named; `None` reads none.
+    """
+
+    name: str
+    shape: tuple[int, int, int]
+    classes: int | None
+    splits: dict[str, str] = field(hash=False)
+    description: str
+    licence: str
+    homepage: str
+    tfds: str | None = None
+    labels: tuple[str, ...] = ("label",)
+    default_label: str | None = "label"
+
+
+_SOURCES = (
+    Source(
+        name="digits",
+        shape=(28, 28, 1),
+        classes=10,
+        splits=_splits("train", "validation", "test"),
+        description="1,797 handwritten digits of scikit-learn, enlarged from 8x8; embedded, no download",
+        licence="CC BY 4.0",
+        homepage="https://archive.ics.uci.edu/dataset/80/optical+recognition+of+handwritten+digits",
+    ),
+    Source(
+        name="mnist",
+        shape=(28, 28, 1),
+        classes=10,
+        splits=_splits("train[:55000]", "train[55000:]", "test"),
+        description="70,000 handwritten digits",
+        licence="not stated by its authors",
+        homepage="http://yann.lecun.com/exdb/mnist/",
+        tfds="mnist",
+    ),
+    Source(
+        name="binarized_mnist",
+        shape=(28, 28, 1),
+        classes=None,
+        splits=_splits("train", "validation", "test"),
+        description="MNIST binarised once by Larochelle and Murray (2011); no labels",
+        licence="not stated by its authors",
+        homepage="http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist/",
+        tfds="binarized_mnist",
+        labels=(),
+        default_label=None,
+    ),
+    Source(
+        name="fashion_mnist",
+        shape=(28, 28, 1),
+        classes=10,
+        splits=_splits("train[:55000]", "train[55000:]", "test"),
+        description="70,000 pictures of clothes in ten classes",
+        licence="MIT",
+        homepage="https://github.com/zalandoresearch/fashion-mnist",
+        tfds="fashion_mnist",
+    ),
+    Source(
+        name="emnist",
+        shape=(28, 28, 1),
+        classes=47,
+        splits=_splits("train[:90%]", "train[90%:]", "test"),
+        description="131,600 handwritten letters and digits in 47 balanced classes, turned upright",
+        licence="not stated by its authors",
+        homepage="https://www.nist.gov/itl/products-and-services/emnist-dataset",
+        tfds="emnist/balanced",
+    ),
+    Source(
+        name="cifar10",
+        shape=(32, 32, 3),
+        classes=10,
+        splits=_splits("train[:45000]", "train[45000:]", "test"),
+        description="60,000 small colour photographs in ten classes",
+        licence="not stated by its authors",
+        homepage="https://www.cs.toronto.edu/~kriz/cifar.html",
+        tfds="cifar10",
+    ),
+    Source(
+        name="omniglot",
+        shape=(28, 28, 1),
+        classes=1623,
+        splits=_splits("train[:90%]", "train[90%:]", "test"),
+        description="32,460 handwritten characters of 50 alphabets, bright strokes, shrunk from 105x105",
+        licence="MIT",
+        homepage="https://github.com/brendenlake/omniglot",
+        tfds="omniglot",
+        labels=("label", "alphabet"),
+    ),
+    Source(
+        name="celeb_a",
+        shape=(64, 64, 3),
+        classes=None,
+        splits=_splits("train", "validation", "test"),
+        description="202,599 aligned faces, the middle 140x140 shrunk to 64x64 (or `size`)",
+        licence="non-commercial research only",
+        homepage="http://mmlab.ie.cuhk.edu.hk/projects/CelebA.html",
+        tfds="celeb_a",
+        labels=tuple(_CELEB_A_ATTRIBUTES.split()),
+        default_label=None,
+    ),
+    Source(
+        name="files",
+        shape=(28, 28, 1),
+        classes=None,
+        splits=_splits("all[:80%]", "all[80%:90%]", "all[90%:]"),
+        description="your own images: a .npy or .npz file, or a folder (give `path`)",
+        licence="yours",
+        homepage="",
+    ),
+)
+
+CATALOGUE: dict[str, Source] = {entry.name: entry for entry in _SOURCES}
+
+
+def did_you_mean(given: object, known: tuple[str, ...] | list[str]) -> str:
+    """Returns "did you mean a, b? Known: a, b, c." for the end of an error about a name."""
+    near = difflib.get_close_matches(str(given), known, n=3)
+    return (f"did you mean {' or '.join(near)}? " if near else "") + f"Known: {', '.join(known)}"
+
+
+def source(name: str) -> Source:
+    """Returns the data set called `name`; its TFDS name ("emnist/balanced") will do as well.
+
+    Raises:
+        ValueError: If there is none of that name; the message offers the nearest ones.
+    """
+    for entry in _SOURCES:
+        if name in (entry.name, entry.tfds):
+            return entry
+    raise ValueError(f"unknown data set {name!r}: {did_you_mean(name, list(CATALOGUE))}")

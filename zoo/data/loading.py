@@ -1,0 +1,179 @@
+"""From a name or a path to images in memory: what `zoo train` and `zoo encode` read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from zoo.data.arrays import ArrayFile
+from zoo.data.catalogue import BINARIZE, Source, did_you_mean, source
+from zoo.data.examples import Examples
+from zoo.data.folders import ImageFolder
+from zoo.data.pixels import binarize_once
+from zoo.data.resizing import fit, with_channels
+from zoo.data.splits import parse, resolve
+
+# A folder is sorted by class, and a file may be: without a permutation its first 80 % would lack the last classes.
+_PERMUTATION_SEED = 0
+
+
+def load(
+    name: str,
+    split: str,
+    *,
+    path: str | Path | None = None,
+    size: int | None = None,
+    channels: int | None = None,
+    binarize: str | None = None,
+    seed: int = 0,
+    labels: str | None = None,
+) -> Examples:
+    """Reads a split of a data set into memory.
+
+    Args:
+        name: A name of the catalogue; `files` for your own.
+        split: A split string: `train`, `train[:90%]`, `small1+small2`.
+        path: For `files` only: a .npy or .npz file, or a folder of pictures.
+        size: Height and width: the middle square is resized to it. `None` takes the data set's own.
+        channels: 1 (gray) or 3 (colour). `None` takes the data set's own.
+        binarize: "fixed" draws every pixel once, with its intensity as the probability, from `seed` and `split`.
+            `None` and "dynamic" leave gray pixels; for the latter, `training_pipeline` draws them in each epoch.
+        seed: The seed of the fixed binarisation.
+        labels: Which labels to read, where there are several ("alphabet" of omniglot, an attribute of celeb_a).
+
+    Returns:
+        Images [n, h, w, c], uint8 (float32 where the user's own file holds floats), and labels [n] or `None`.
+
+    Raises:
+        ValueError: In one line, for everything that a user can get wrong.
+    """
+    chosen = source(name)
+    label = _check_options(chosen, path, size, channels, binarize, labels)
+    if chosen.name == "files":
+        if path is None:
+            raise ValueError("the data set 'files' needs a path: a .npy or .npz file, or a folder of pictures")
+        examples = _load_files(Path(path), split, size, channels)
+    elif chosen.tfds is not None:
+        from zoo.data.tfds_source import load_tfds
+
+        examples = load_tfds(chosen, split, size=size, channels=channels, label=label)
+    else:
+        from zoo.data.embedded import load_embedded
+
+        examples = load_embedded(split)
+    images = with_channels(fit(examples.images, size), channels, where=chosen.name)
+    if binarize == "fixed":
+        images = binarize_once(images, seed=seed, split=split, where=str(path or chosen.name))
+    return Examples(images, examples.labels)
+
+
+def _check_options(
+    chosen: Source,
+    path: str | Path | None,
+    size: int | None,
+    channels: int | None,
+    binarize: str | None,
+    labels: str | None,
+) -> str | None:
+    """Raises ValueError for an option out of range, and returns the name of the labels to read."""
+    if path is not None and chosen.name != "files":
+        raise ValueError(f"the data set {chosen.name!r} takes no path (got {path}); the data set 'files' does")
+    if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
+        raise ValueError(f"size must be a whole number of at least 1, got {size!r}")
+    if channels not in (None, 1, 3):
+        raise ValueError(f"channels must be 1 (gray) or 3 (colour), got {channels!r}")
+    if binarize not in BINARIZE:
+        raise ValueError(f"unknown binarize {binarize!r}: {did_you_mean(binarize, ['fixed', 'dynamic'])}")
+    if labels is None:
+        return chosen.default_label
+    if labels not in chosen.labels:
+        known = did_you_mean(labels, chosen.labels) if chosen.labels else "it has no labels"
+        raise ValueError(f"the data set {chosen.name!r} has no labels {labels!r}: {known}")
+    return labels
+
+
+def _order(split: str, count: int) -> np.ndarray:
+    """Returns the rows of a split in the order in which it is sliced: `all` is permuted, a named split is not."""
+    if split != "all":
+        return np.arange(count)
+    return np.random.RandomState(_PERMUTATION_SEED).permutation(count)
+
+
+def _load_files(path: Path, split: str, size: int | None, channels: int | None) -> Examples:
+    chosen: list[Examples] = []
+    if path.is_dir():
+        folder = ImageFolder(path)
+        for part in resolve(split, folder.sizes, str(path)):
+            rows = _order(part.name, folder.sizes[part.name])[part.start : part.stop]
+            chosen.append(folder.read(part.name, rows, size=size, channels=channels))
+    else:
+        contents = _open_arrays(path)
+        named = {part.name for part in parse(split)}
+        whole = {name: contents.read(name) for name in contents.splits if name in named or "all" in named}
+        # What is not named is not read, and so of no known size.
+        sizes = {name: len(whole[name].images) if name in whole else 0 for name in contents.splits}
+        for part in resolve(split, sizes, str(path)):
+            rows = _order(part.name, sizes[part.name])[part.start : part.stop]
+            chosen.append(whole[part.name].take(rows))
+    return Examples.concatenate(chosen, str(path))
+
+
+def _open_arrays(path: Path) -> ArrayFile:
+    if not path.exists():
+        raise ValueError(f"{path} does not exist")
+    if path.suffix not in (".npy", ".npz"):
+        raise ValueError(f"{path} is neither a .npy file, nor a .npz file, nor a folder of pictures")
+    return ArrayFile(path)
+
+
+def read(source: str, shape: tuple[int, ...] | None = None) -> Examples:
+    """Reads what is to be encoded, in its own order: the INPUT of `zoo encode`.
+
+    Args:
+        source: A .npy file; a .npz file (FILE.npz:NAME where it has several splits); a folder of pictures; or
+            tfds:NAME/SPLIT for a data set of the catalogue, prepared as for training.
+        shape: Height, width and channels that the encoder takes. Pictures of a folder and of the catalogue are
+            resized to it, and a folder's pictures are turned to gray or colour; arrays must have it. `None`: any.
+
+    Returns:
+        Images [n, h, w, c], uint8 or float32, and labels [n] or `None`.
+
+    Raises:
+        ValueError: In one line, if there is nothing to read or it does not have the shape.
+    """
+    size = channels = None
+    if shape is not None:
+        size, channels = (shape[0] if shape[0] == shape[1] else None), shape[2]
+    if source.startswith("tfds:"):
+        name, _, split = source.removeprefix("tfds:").rpartition("/")
+        if not name or not split or name == "files":
+            raise ValueError(f"{source!r} does not name a data set and a split: write tfds:NAME/SPLIT, tfds:mnist/test")
+        examples = load(name, split, size=size)
+    elif Path(source).is_dir():
+        examples = _read_folder(Path(source), size, channels if channels in (1, 3) else None)
+    else:
+        examples = _read_arrays(source)
+    if shape is not None and examples.images.shape[1:] != tuple(shape):
+        found, wanted = ("x".join(map(str, each)) for each in (examples.images.shape[1:], shape))
+        raise ValueError(f"{source} holds images of {found}, but {wanted} (height x width x channels) are needed")
+    return examples
+
+
+def _read_folder(path: Path, size: int | None, channels: int | None) -> Examples:
+    folder = ImageFolder(path)
+    if len(folder.sizes) > 1:
+        raise ValueError(f"{path} has several splits, {', '.join(folder.sizes)}: name one of these folders")
+    return folder.read(next(iter(folder.sizes)), size=size, channels=channels)
+
+
+def _read_arrays(source: str) -> Examples:
+    path, _, split = source.rpartition(":")
+    if Path(source).exists() or Path(path).suffix != ".npz":
+        path, split = source, ""
+    contents = _open_arrays(Path(path))
+    if not split and len(contents.splits) > 1:
+        raise ValueError(f"{path} has several splits, {', '.join(contents.splits)}: write {path}:{contents.splits[0]}")
+    if split and split not in contents.splits:
+        raise ValueError(f"{path} has no split {split!r}; it has {', '.join(contents.splits)}")
+    return contents.read(split or contents.splits[0])

@@ -1,0 +1,124 @@
+"""What a step needs under `tf.distribute`: the global batch, seen from one replica.
+
+With one replica every function here is the identity and adds nothing to the graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from zoo.parameters import nearest
+
+STRATEGIES = ("default", "mirrored")
+
+
+def strategy(name: str = "default", logical_devices: int | None = None) -> tf.distribute.Strategy:
+    """A distribution strategy by name.
+
+    Args:
+        name: `default` (one device) or `mirrored` (all GPUs of this machine, or its logical CPUs).
+        logical_devices: split the CPU into so many logical devices first, to try `mirrored` without GPUs. It
+            must happen before TensorFlow has used the CPU.
+
+    Raises:
+        ValueError: an unknown name, or devices that can no longer be split.
+    """
+    if name not in STRATEGIES:
+        raise ValueError(f"strategy: no {name!r}; {nearest(name, STRATEGIES)}")
+    if logical_devices is not None:
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        parts = [tf.config.LogicalDeviceConfiguration()] * logical_devices
+        try:
+            tf.config.set_logical_device_configuration(cpu, parts)
+        except RuntimeError:
+            raise ValueError("logical devices: TensorFlow is already running; ask before its first use") from None
+    if name == "default":
+        return tf.distribute.get_strategy()
+    if tf.config.list_physical_devices("GPU"):
+        return tf.distribute.MirroredStrategy()
+    return tf.distribute.MirroredStrategy([d.name for d in tf.config.list_logical_devices("CPU")])
+
+
+def _context() -> tf.distribute.ReplicaContext | None:
+    """This replica's context, or None where there is nobody to talk to."""
+    context = tf.distribute.get_replica_context()
+    return context if context is not None and context.num_replicas_in_sync > 1 else None
+
+
+def gather(x: tf.Tensor) -> tf.Tensor:
+    """Rows of all replicas, in their order: [local, ...] -> [global, ...]."""
+    context = _context()
+    return x if context is None else context.all_gather(x, axis=0)
+
+
+def total(x: Any) -> Any:
+    """Sum over replicas of a tensor, or of each tensor of a list."""
+    context = _context()
+    return x if context is None else context.all_reduce(tf.distribute.ReduceOp.SUM, x)
+
+
+def rows_of_replica(shape: tf.TensorShape | tf.Tensor | list) -> tuple[Any, Any, Any]:
+    """Where this replica's rows lie in the global batch.
+
+    Args:
+        shape: of a tensor whose first axis is this replica's part of the batch.
+
+    Returns:
+        (first row, shape of the global tensor, number of local rows).
+    """
+    context = _context()
+    local = shape[0]
+    if context is None:
+        return 0, shape, local
+    counts = gather(tf.reshape(tf.cast(local, tf.int64), [1]))
+    mine = context.replica_id_in_sync_group
+    first = tf.cast(tf.reduce_sum(counts[:mine]), tf.int32)
+    whole = tf.concat([[tf.cast(tf.reduce_sum(counts), tf.int32)], tf.cast(shape[1:], tf.int32)], 0)
+    return first, whole, local
+
+
+def synchronised(gradients: list, optimizer: keras.optimizers.Optimizer) -> list:
+    """Gradients that the optimiser clips by the norm of the global batch's gradient.
+
+    Keras clips each replica's gradient before it adds them up, so the clipped step would depend on the number of
+    replicas. Here they are added up and clipped first, then divided by the number of replicas, which Keras's own
+    sum undoes (its clipping then finds nothing left to do).
+    """
+    context = _context()
+    if context is None or not (optimizer.global_clipnorm or optimizer.clipnorm or optimizer.clipvalue):
+        return gradients
+    known = [g for g in gradients if g is not None]
+    summed = iter(_clip(total(known), optimizer))
+    return [None if g is None else next(summed) / context.num_replicas_in_sync for g in gradients]
+
+
+def move_averages(pairs: Iterable[tuple[keras.Variable, keras.Variable]], momentum: float) -> None:
+    """Average ← m · average + (1 − m) · weight, alike on every replica, for pairs (weight, average)."""
+    values = [(weight.value, average.value) for weight, average in pairs]
+
+    def move(average: tf.Variable, weight: tf.Variable) -> None:
+        average.assign(momentum * average + (1.0 - momentum) * weight)
+
+    context = _context()
+    if context is None:
+        for weight, average in values:
+            move(average, weight)
+        return
+
+    def everywhere(strategy: tf.distribute.Strategy) -> None:
+        for weight, average in values:
+            strategy.extended.update(average, move, args=(weight,), group=False)
+
+    context.merge_call(everywhere)
+
+
+def _clip(gradients: list, optimizer: keras.optimizers.Optimizer) -> list:
+    if optimizer.global_clipnorm:
+        return tf.clip_by_global_norm(gradients, optimizer.global_clipnorm)[0]
+    if optimizer.clipnorm:
+        return [tf.clip_by_norm(g, optimizer.clipnorm) for g in gradients]
+    return [tf.clip_by_value(g, -optimizer.clipvalue, optimizer.clipvalue) for g in gradients]

@@ -1,0 +1,158 @@
+"""Measures a trained model: the objective's terms, information, probes and likelihood, each with its sample size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from zoo import data, metrics
+from zoo.models.vae import VAE
+from zoo.parameters import nearest
+from zoo.run import load_model, load_split, write_evaluation
+from zoo.run_directory import RunDirectory
+
+INFORMATION = ("mutual_information", "marginal_kl", "active_units")
+PROBES = ("knn_accuracy", "linear_accuracy")
+GROUPS = ("terms", "information", "knn", "linear", "nll")
+
+
+class Measured(NamedTuple):
+    """A figure with what is needed to read it."""
+
+    value: float
+    unit: str
+    examples: int
+    note: str = ""
+
+
+def encode_all(model: VAE, images: np.ndarray, batch_size: int = 500) -> tuple[np.ndarray, np.ndarray]:
+    """loc and scale of all images, a batch at a time: two arrays [n, dim]."""
+    encode = tf.function(model.encode, reduce_retracing=True)
+    parts = [encode(tf.constant(images[i : i + batch_size])) for i in range(0, len(images), batch_size)]
+    return np.concatenate([p.loc for p in parts]), np.concatenate([p.scale for p in parts])
+
+
+def _terms(model: VAE, images: np.ndarray) -> dict[str, Measured]:
+    found = model.evaluate(images, batch_size=min(500, len(images)), verbose=0, return_dict=True)
+    units = {"sum_of_squares": "squared pixels"}
+    return {name: Measured(float(value), units.get(name, "nats"), len(images)) for name, value in found.items()}
+
+
+def _information(loc: np.ndarray, scale: np.ndarray) -> dict[str, Measured]:
+    n, dim = loc.shape
+    found = metrics.decompose_rate(loc, scale)
+    bound = f"cannot exceed log n = {np.log(n):.2f}"
+    return {
+        "mutual_information": Measured(found.mutual_information, "nats", n, bound),
+        "marginal_kl": Measured(found.marginal_kl, "nats", n),
+        "active_units": Measured(metrics.active_units(loc), f"units of {dim}", n),
+    }
+
+
+def _why_no_probe(train: data.Examples, held_out: data.Examples, chosen: str) -> str:
+    if train.labels is None or held_out.labels is None:
+        return f"{chosen}: the data have no labels, which a probe needs"
+    if not np.isin(held_out.labels, train.labels).any():
+        return f"{chosen}: no class of this split occurs in the training split"
+    if len(np.unique(train.labels)) < 2:
+        return f"{chosen}: the training split has only one class"
+    return ""
+
+
+def evaluate_model(
+    model: VAE,
+    train: data.Examples,
+    held_out: data.Examples,
+    *,
+    only: tuple[str, ...] = (),
+    nll_samples: int = 0,
+    nll_images: int = 1000,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[dict[str, Measured], list[str]]:
+    """All metrics that fit.
+
+    Args:
+        model: trained.
+        train: what probes learn from.
+        held_out: what everything is measured on.
+        only: of `GROUPS`; all by default.
+        nll_samples: importance samples an image; 0 leaves the negative log-likelihood out.
+        nll_images: on how many images, from the first.
+        progress: is told how many images of the likelihood are done.
+
+    Returns:
+        The figures by name, and what was left out and why, a line each.
+
+    Raises:
+        ValueError: an unknown group, or one asked for that the data do not allow.
+    """
+    for name in only:
+        if name not in GROUPS:
+            raise ValueError(f"metrics: no {name!r}; {nearest(name, GROUPS)}")
+    wanted = only or GROUPS
+    found: dict[str, Measured] = {}
+    left_out: list[str] = []
+    if "terms" in wanted:
+        found |= _terms(model, held_out.images)
+    if {"information", "knn", "linear"} & set(wanted):
+        loc, scale = encode_all(model, held_out.images)
+    if "information" in wanted:
+        found |= _information(loc, scale)
+    probes = [name for name in ("knn", "linear") if name in wanted]
+    reason = _why_no_probe(train, held_out, " and ".join(probes)) if probes else ""
+    if reason and only:
+        raise ValueError(reason)
+    if reason:
+        left_out.append(reason)
+    elif probes:
+        codes = (encode_all(model, train.images)[0], train.labels, loc, held_out.labels)
+        n = len(train.images)
+        for name in probes:
+            try:
+                if name == "knn":
+                    neighbours = min(200, n)
+                    value = metrics.knn_accuracy(*codes, neighbours=neighbours)
+                    note = f"{neighbours} neighbours among {n} training codes"
+                else:
+                    value, note = metrics.linear_accuracy(*codes), f"logistic regression on {n} training codes"
+                found[f"{name}_accuracy"] = Measured(value, "fraction", len(loc), note)
+            except ValueError as error:
+                left_out.append(f"{name}: {error}")
+    if "nll" in wanted and nll_samples:
+        images = held_out.images[:nll_images]
+        values = metrics.negative_log_likelihood(model, images, samples=nll_samples, progress=progress)
+        error = float(np.std(values) / np.sqrt(len(values)))
+        note = f"{nll_samples} importance samples an image; ± {error:.2f}"
+        found["nll"] = Measured(float(np.mean(values)), "nats", len(values), note)
+    elif "nll" in only:
+        raise ValueError("metrics: nll needs --nll-samples")
+    return found, left_out
+
+
+def evaluate(path: Path, split: str = "test", **arguments: Any) -> tuple[dict[str, Measured], list[str]]:
+    """Evaluates a finished run on a split, and keeps the figures in its `evaluation.json`.
+
+    Args:
+        path: the run's directory.
+        split: `train`, `validation` or `test`.
+        **arguments: those of `evaluate_model`.
+
+    Raises:
+        ValueError: an unknown split.
+        RunError: no run, or one that has not ended.
+    """
+    splits = ("train", "validation", "test")
+    if split not in splits:
+        raise ValueError(f"split: no {split!r}; {nearest(split, splits)}")
+    run = RunDirectory.open(path)
+    run.require_model()
+    experiment = run.experiment()
+    held_out = load_split(experiment, split)
+    train = held_out if split == "train" else load_split(experiment, "train")
+    found, left_out = evaluate_model(load_model(run), train, held_out, **arguments)
+    write_evaluation(run, split, {name: measured._asdict() for name, measured in found.items()})
+    return found, left_out

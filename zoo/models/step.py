@@ -1,0 +1,171 @@
+"""The one training step that all ordinary methods share.
+
+`VAE` and its subclasses say what the terms of a loss are; this says how a batch becomes terms, terms become one
+number, and the number becomes a step of the optimiser, on one device or on many.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from zoo import distribution
+from zoo.data.pixels import to_unit_interval
+from zoo.latents import Latents
+from zoo.randomness import Draws
+
+
+class ObjectiveModel(keras.Model):
+    """A Keras model whose loss is a weighted sum of named terms, one value per example each.
+
+    Subclasses give `seed`, `warmup_steps` and the hooks. Running means of all terms, of `loss` and of `elbo` are
+    its Keras metrics, under the terms' own names.
+    """
+
+    seed: int
+    warmup_steps: int
+    trackers: list[keras.metrics.Metric]
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        vars(self)["trackers"] = []
+        self.step = self._counter("step")
+        self.evaluation_step = self._counter("evaluation_step")
+
+    def _counter(self, name: str) -> keras.Variable:
+        # Replicas count alike, so the first one's count is everybody's.
+        return self.add_weight(
+            shape=(),
+            dtype="int64",
+            initializer="zeros",
+            trainable=False,
+            autocast=False,
+            name=name,
+            aggregation="only_first_replica",
+        )
+
+    # ── Hooks ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def view(self, x: tf.Tensor, training: bool) -> tf.Tensor:
+        """The batch that the ELBO sees, from the original one, both [batch, ...] in the unit interval."""
+        return x
+
+    def infer(self, x: tf.Tensor, training: bool = False, stream: str = "posterior") -> Latents:
+        """q(z|x), p(z) and a sample."""
+        raise NotImplementedError
+
+    def loss_terms(self, x: tf.Tensor, latents: Latents, original: tf.Tensor, training: bool) -> dict[str, tf.Tensor]:
+        """The terms of the loss, unweighted, in nats unless their name says otherwise: each [batch].
+
+        Args:
+            x: the batch that the ELBO sees, as `view` gave it.
+            latents: as `infer` gave them for x.
+            original: the batch before `view`.
+            training: False in evaluation.
+        """
+        raise NotImplementedError
+
+    def loss_weights(self) -> dict[str, float]:
+        """The weight of every term that `loss_terms` returns; 0 for what is only reported."""
+        raise NotImplementedError
+
+    def after_step(self) -> None:
+        """Runs after the optimiser's step: moving averages and the like."""
+
+    # ── The step ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def draws(self, training: bool) -> Draws:
+        """This step's random numbers; the n-th batch of an evaluation has the same in every evaluation."""
+        step = self.step if training else self.evaluation_step
+        return Draws(self.seed, step.value, "training" if training else "evaluation")
+
+    def warm_up(self) -> tf.Tensor | float:
+        """The factor of the rate's weight in this training step: min(1, step / warmup_steps)."""
+        if not self.warmup_steps:
+            return 1.0
+        return tf.minimum(1.0, tf.cast(self.step.value, tf.float32) / self.warmup_steps)
+
+    def objective(self, x: tf.Tensor, training: bool) -> dict[str, tf.Tensor]:
+        """All terms of a batch of raw pixels, with `loss` (their weighted sum) and `elbo`: each [batch]."""
+        original = to_unit_interval(x)
+        view = self.view(original, training)
+        latents = self.infer(view, training)
+        terms = self.loss_terms(view, latents, original, training)
+        loss = tf.zeros_like(terms["rate"])
+        for name, weight in self.loss_weights().items():
+            factor = self.warm_up() if name == "rate" and training else 1.0
+            # A term of weight 0 is left out, not multiplied: 0 · inf would spoil the rest.
+            if weight:
+                loss += weight * factor * terms[name]
+        return {"loss": loss, **terms, "elbo": -terms["distortion"] - terms["rate"]}
+
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """One step of the optimiser on a batch x, (x, y) or (x, y, sample_weight); y is never trained on.
+
+        The loss is the mean over the global batch, weighted by `sample_weight` where it is given.
+        """
+        x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        with tf.GradientTape() as tape:
+            terms = self.objective(x, training=True)
+            weights = tf.ones_like(terms["loss"]) if sample_weight is None else sample_weight
+            weights = tf.cast(weights, terms["loss"].dtype)
+            # Keras adds the replicas' gradients up: each replica contributes its part of the global mean.
+            global_weight = distribution.total(tf.reduce_sum(weights))
+            loss = tf.math.divide_no_nan(tf.reduce_sum(weights * terms["loss"]), global_weight)
+            scaled = self.optimizer.scale_loss(loss)
+        variables = self.trainable_weights
+        gradients = distribution.synchronised(tape.gradient(scaled, variables), self.optimizer)
+        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        self.step.assign_add(1)
+        self.after_step()
+        return self._track(terms, sample_weight)
+
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """The same terms on a batch of held-out data, with the ELBO on the images as they are."""
+        x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        terms = self.objective(x, training=False)
+        self.evaluation_step.assign_add(1)
+        return self._track(terms, sample_weight)
+
+    def _track(self, terms: dict[str, tf.Tensor], sample_weight: tf.Tensor | None) -> dict[str, tf.Tensor]:
+        for tracker in self.trackers:
+            tracker.update_state(terms[tracker.name], sample_weight=sample_weight)
+        return self.get_metrics_result()
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """Running means of `loss`, of every term and of `elbo`."""
+        return list(self.trackers)
+
+    def reset_metrics(self) -> None:
+        """Starts the running means, and the evaluation's noise, anew."""
+        super().reset_metrics()
+        self.evaluation_step.assign(0)
+
+    def compile(self, optimizer: Any = "adam", jit_compile: bool = False, **kwargs: Any) -> None:
+        """As Keras's; the objective is the model's own.
+
+        Args:
+            optimizer: name or object.
+            jit_compile: XLA; off by default because it makes the step slower on CPUs.
+            **kwargs: `run_eagerly`, `steps_per_execution`, ….
+
+        Raises:
+            ValueError: a loss or metrics.
+        """
+        for name in ("loss", "metrics", "weighted_metrics", "loss_weights"):
+            if kwargs.get(name):
+                raise ValueError(f"{type(self).__name__}.compile: no {name}; the objective is the model's own")
+        super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
+        with self.distribute_strategy.scope():
+            trackers = [keras.metrics.Mean(n) for n in ("loss", *self.loss_weights(), "elbo")]
+        # Past Keras's attribute tracking: running means are no part of the model's saved state.
+        vars(self)["trackers"] = trackers
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles a loaded model as the saved one was, the optimiser's state included."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.built:
+            self.optimizer.build(self.trainable_variables)

@@ -1,0 +1,248 @@
+"""The variational auto-encoder (Kingma & Welling 2014), base of every method.
+
+A method of the zoo is a subclass in a file of its own that overrides one or two of the hooks: `view`, `infer`,
+`generate`, `loss_terms`, `loss_weights`, `after_step`. The training step is `zoo.models.step`'s.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any, NamedTuple, Self
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+from zoo import likelihoods
+from zoo.data.pixels import check_pixels, to_unit_interval
+from zoo.latents import Latents
+from zoo.models.step import ObjectiveModel
+from zoo.networks.posterior import GaussianHead
+from zoo.parameters import Count, NonNegative, Seed, Size, checked
+
+
+class Posterior(NamedTuple):
+    """q(z|x) = N(loc, diag(scale²)), all latent groups flattened: two tensors [batch, dim]."""
+
+    loc: tf.Tensor
+    scale: tf.Tensor
+
+
+class _BuiltWhenConstructed(type(keras.Model)):
+    """Builds a model whose encoder knows its input, after the outermost constructor has run.
+
+    A Keras model can only be saved or searched over once it is built, and takes no new layers from then on.
+    """
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        model = super().__call__(*args, **kwargs)
+        if model.encoder.built:
+            model.build(model.encoder.input_shape)
+        return model
+
+
+@keras.saving.register_keras_serializable("zoo")
+class VAE(ObjectiveModel, metaclass=_BuiltWhenConstructed):
+    """The plain VAE, and with `beta` the β-VAE (Higgins et al. 2017).
+
+    loss = distortion + β · rate, with distortion = −E_q log p(x|z) and rate = KL(q(z|x) ‖ N(0, I)), in nats, summed
+    over dimensions and averaged over examples (weighted by `sample_weight` where it is given).
+
+    Images come as integers (0 to 255, scaled inside the step), booleans, or floats. Every random number of a step is
+    a function of `seed` and of the number of the step (see `zoo.randomness`).
+
+    Example:
+        >>> model = VAE(encoder, decoder, latent_dim=16)
+        >>> model.compile(optimizer="adam")
+        >>> model.fit(images, epochs=10)
+        >>> loc, scale = model.encode(images)
+
+    Args:
+        encoder: any Keras model, images [batch, ...] → features [batch, ...]; the heads for loc and scale are ours.
+        decoder: any Keras model, z [batch, latent_dim] → the likelihood's parameters [batch, ...].
+        latent_dim: size of z.
+        likelihood: `bernoulli` (the decoder gives logits), `gaussian` (means), `{"name": "gaussian", "variance":
+            0.5}`, or a `Likelihood`.
+        beta: β, the weight of the rate.
+        warmup_steps: the rate's weight grows linearly from 0 to β over so many training steps.
+        seed: of the noise; drawn from Keras's seed where it is not given.
+
+    Raises:
+        ValueError: a value out of range.
+    """
+
+    @checked
+    def __init__(
+        self,
+        encoder: keras.Model,
+        decoder: keras.Model,
+        latent_dim: Count,
+        likelihood: str | dict | likelihoods.Likelihood = "bernoulli",
+        beta: NonNegative = 1.0,
+        warmup_steps: Size = 0,
+        seed: Seed | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.encoder = encoder
+        self.decoder = decoder
+        self.latent_dim = latent_dim
+        self.likelihood = likelihoods.get(likelihood)
+        self.beta = beta
+        self.warmup_steps = warmup_steps
+        self.seed = random.randrange(2**31) if seed is None else seed
+        self.head = GaussianHead(latent_dim, name="posterior")
+
+    def build(self, input_shape: tuple) -> None:
+        """Creates all weights, given the images' shape (batch, h, w, c)."""
+        for network, shape in ((self.encoder, input_shape), (self.decoder, (None, self.latent_dim))):
+            if not network.built:
+                network.build(shape)
+        if not self.head.built:
+            self.head.build(self.encoder.compute_output_shape(input_shape))
+        self.image_shape = tuple(input_shape[1:])
+        self.built = True
+
+    # ── Hooks ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def infer(self, x: tf.Tensor, training: bool = False, stream: str = "posterior") -> Latents:
+        """q(z|x), p(z) and a reparameterised sample.
+
+        Args:
+            x: images in the unit interval [batch, ...].
+            training: passed to the encoder.
+            stream: names the noise; two calls of one step that shall differ take two names.
+        """
+        loc, scale = self.head(self.encoder(x, training=training))
+        return Latents.standard(loc, scale, self.draws(training).normal(stream, tf.shape(loc)))
+
+    def generate(self, z: tf.Tensor, training: bool = False) -> tfd.Distribution:
+        """p(x|z) for z [..., latent_dim]; the distribution's batch shape is z's but for the last axis."""
+        flat = self.decoder(tf.reshape(z, [-1, z.shape[-1]]), training=training)
+        parameters = tf.reshape(flat, tf.concat([tf.shape(z)[:-1], tf.shape(flat)[1:]], 0))
+        return self.likelihood.distribution(tf.cast(parameters, tf.float32), len(self.image_shape))
+
+    def loss_terms(self, x: tf.Tensor, latents: Latents, original: tf.Tensor, training: bool) -> dict[str, tf.Tensor]:
+        """Distortion and rate; under a Gaussian likelihood also the sum of squares ‖x − mean‖² (no nats)."""
+        reconstruction = self.generate(latents.sample(), training)
+        terms = {"distortion": -reconstruction.log_prob(x), "rate": latents.rate()}
+        if isinstance(self.likelihood, likelihoods.Gaussian):
+            pixels = list(range(1, x.shape.rank))
+            terms["sum_of_squares"] = tf.reduce_sum(tf.square(x - reconstruction.mean()), pixels)
+        return terms
+
+    def loss_weights(self) -> dict[str, float]:
+        """Distortion 1 and rate β; the sum of squares is only reported."""
+        weights = {"distortion": 1.0, "rate": self.beta}
+        if isinstance(self.likelihood, likelihoods.Gaussian):
+            weights["sum_of_squares"] = 0.0
+        return weights
+
+    # ── What users call ──────────────────────────────────────────────────────────────────────────────────────
+
+    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """`reconstruct`, which makes it what `predict` returns."""
+        return self.reconstruct(x)
+
+    def encode(self, x: Any) -> Posterior:
+        """The posterior of each image: loc and scale, [batch, dim] each."""
+        latents = self.infer(self._pixels(x, "encode"))
+        return Posterior(latents.code(), latents.scale())
+
+    def decode(self, z: Any) -> tf.Tensor:
+        """The mean of p(x|z): z [batch, dim] → images in the unit interval [batch, h, w, c]."""
+        return self.generate(tf.convert_to_tensor(z, tf.float32)).mean()
+
+    def reconstruct(self, x: Any) -> tf.Tensor:
+        """The image that the posterior's mean decodes to: [batch, h, w, c]."""
+        return self.decode(self.encode(x).loc)
+
+    def sample(self, n: int, seed: int | None = None) -> tf.Tensor:
+        """N images (means of p(x|z)) from prior samples: [n, h, w, c]; the same for the same seed."""
+        seed = random.randrange(2**31) if seed is None else seed
+        return self.decode(tf.random.stateless_normal([n, self.latent_dim], [seed, 0]))
+
+    def log_weights(self, x: Any, samples: int, seed: Any = 0) -> tf.Tensor:
+        """Log p(x, z) − log q(z|x) for z ~ q(z|x), in nats: [samples, batch]."""
+        x = self._pixels(x, "log_weights")
+        group = self.infer(x).groups[0]
+        loc = group.posterior.mean()
+        noise = tf.random.stateless_normal(tf.concat([[samples], tf.shape(loc)], 0), [seed, 1])
+        z = loc + group.posterior.stddev() * noise
+        return self.generate(z).log_prob(x) + group.prior.log_prob(z) - group.posterior.log_prob(z)
+
+    def log_prob(self, x: Any, samples: int = 500, seed: int = 0) -> tf.Tensor:
+        """The importance-weighted estimate of log p(x) in nats: [batch] (Burda et al. 2016, Eq. 8).
+
+        A lower bound in expectation, tighter with more samples. All samples of the batch are decoded at once; for
+        many images use `zoo.metrics.negative_log_likelihood`, which bounds the memory.
+        """
+        return tf.reduce_logsumexp(self.log_weights(x, samples, seed), axis=0) - np.log(samples)
+
+    # ── Checks and round trips ───────────────────────────────────────────────────────────────────────────────
+
+    def fit(
+        self, x: Any = None, y: Any = None, batch_size: int | None = None, *args: Any, **kwargs: Any
+    ) -> keras.callbacks.History:
+        """As Keras's; arrays are checked first.
+
+        Raises:
+            ValueError: arrays with the wrong shape for the encoder, NaN pixels, pixels that the likelihood does not
+                take, or a batch that the method cannot work with.
+        """
+        self.check_images(x, "fit")
+        validation = kwargs.get("validation_data")
+        held_out = validation[0] if isinstance(validation, tuple | list) else validation
+        self.check_images(held_out, "validation_data")
+        if isinstance(x, np.ndarray):
+            self.check_batch(min(batch_size or 32, len(x)))
+        elif isinstance(x, tf.data.Dataset):
+            first = tf.nest.flatten(x.element_spec)[0]
+            if first.shape.rank and first.shape[0] is not None:
+                self.check_batch(first.shape[0])
+        return super().fit(x, y, batch_size, *args, **kwargs)
+
+    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """As Keras's; arrays are checked first, as in `fit`."""
+        self.check_images(x, "evaluate")
+        return super().evaluate(x, *args, **kwargs)
+
+    def check_images(self, x: Any, where: str) -> None:
+        """Raises ValueError, naming `where`, for an array that is no batch of images for this model."""
+        if not isinstance(x, np.ndarray):
+            return
+        check_pixels(x, where=where, unit_interval=self.likelihood.unit_interval)
+        if self.built and tuple(x.shape[1:]) != self.image_shape:
+            wanted, given = ("×".join(map(str, s)) for s in (self.image_shape, x.shape[1:]))
+            raise ValueError(f"{where}: images of {given}, but the encoder takes {wanted}")
+
+    def _pixels(self, x: Any, where: str) -> tf.Tensor:
+        self.check_images(x, where)
+        return to_unit_interval(tf.convert_to_tensor(x))
+
+    def check_batch(self, size: int) -> None:
+        """Raises ValueError where the method cannot train on batches of this size."""
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments, networks included."""
+        serialise = keras.saving.serialize_keras_object
+        return {
+            **super().get_config(),
+            "encoder": serialise(self.encoder),
+            "decoder": serialise(self.decoder),
+            "latent_dim": self.latent_dim,
+            "likelihood": serialise(self.likelihood),
+            "beta": self.beta,
+            "warmup_steps": self.warmup_steps,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict | None = None) -> Self:
+        """Rebuilds the model, networks included, from `get_config`."""
+        networks = {
+            name: keras.saving.deserialize_keras_object(config[name], custom_objects=custom_objects)
+            for name in ("encoder", "decoder")
+        }
+        return cls(**{**config, **networks})

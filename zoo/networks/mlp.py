@@ -1,0 +1,49 @@
+"""Fully connected networks of any depth and width."""
+
+from __future__ import annotations
+
+import math
+
+import keras
+from keras import layers
+
+from zoo.networks import Networks
+from zoo.parameters import Count, Size, checked
+
+
+@checked
+def mlp(
+    image_shape: tuple,
+    latent_dim: int,
+    output_activation: str = "linear",
+    depth: Size = 2,
+    decoder_depth: Size | None = None,
+    width: Count = 512,
+) -> Networks:
+    """Builds an encoder and a decoder of ReLU layers.
+
+    Args:
+        image_shape: (h, w, c), any.
+        latent_dim: size of z.
+        output_activation: behind the last layer.
+        depth: hidden layers of the encoder; 0 makes the posterior's parameters linear in x.
+        decoder_depth: hidden layers of the decoder; as many as the encoder's where it is not given.
+        width: units of a hidden layer.
+
+    Returns:
+        Encoder [batch, h, w, c] → [batch, width] and decoder [batch, latent_dim] → [batch, h, w, c].
+    """
+    # === Encoder ===
+    inputs = keras.Input(image_shape, name="image")
+    x = layers.Flatten()(inputs)
+    for _ in range(depth):
+        x = layers.Dense(width, activation="relu")(x)
+    encoder = keras.Model(inputs, x, name="encoder")
+
+    # === Decoder ===
+    x = z = keras.Input((latent_dim,), name="z")
+    for _ in range(depth if decoder_depth is None else decoder_depth):
+        x = layers.Dense(width, activation="relu")(x)
+    x = layers.Reshape(image_shape)(layers.Dense(math.prod(image_shape))(x))
+    outputs = layers.Activation(output_activation, dtype="float32")(x)
+    return Networks(encoder, keras.Model(z, outputs, name="decoder"))

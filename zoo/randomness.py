@@ -1,0 +1,47 @@
+"""Random numbers of a step, drawn without any hidden state.
+
+Every draw is a function of the model's seed, the number of the step and the draw's name. A step that is redone
+after a crash is the same step; the order in which terms are computed changes nothing; and a replica that holds
+rows a to b of the global batch gets rows a to b of the noise that a single device would have drawn.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+import tensorflow as tf
+
+from zoo.distribution import rows_of_replica
+
+
+class Draws:
+    """The random numbers of one step.
+
+    Args:
+        seed: of the model.
+        step: scalar integer tensor, the number of the step.
+        phase: keeps training, evaluation and other uses of the same step number apart.
+    """
+
+    def __init__(self, seed: int, step: tf.Tensor | int, phase: str) -> None:
+        self.seed = seed
+        self.step = step
+        self.phase = phase
+
+    def _key(self, stream: str) -> tf.Tensor:
+        name = zlib.crc32(f"{self.seed}/{self.phase}/{stream}".encode())
+        return tf.stack([tf.constant(name, tf.int64), tf.cast(self.step, tf.int64)])
+
+    def normal(self, stream: str, shape: tf.TensorShape | tf.Tensor | list) -> tf.Tensor:
+        """Standard normal numbers; `shape[0]` counts this replica's examples."""
+        first, total, local = rows_of_replica(shape)
+        key = self._key(stream)
+        return tf.random.stateless_normal(total, key)[first : first + local]
+
+    def uniform(
+        self, stream: str, shape: tf.TensorShape | tf.Tensor | list, low: float = 0.0, high: float = 1.0
+    ) -> tf.Tensor:
+        """Uniform numbers in [low, high); `shape[0]` counts this replica's examples."""
+        first, total, local = rows_of_replica(shape)
+        key = self._key(stream)
+        return tf.random.stateless_uniform(total, key, low, high)[first : first + local]

@@ -1,0 +1,229 @@
+"""What the commands do, as functions: build, train, resume, evaluate."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from zoo import callbacks, data, likelihoods, models, networks
+from zoo.callbacks import record
+from zoo.callbacks.checkpoint import CheckpointError, checkpoints, restore
+from zoo.callbacks.nan import TrainingDiverged
+from zoo.config import Experiment, Train
+from zoo.data import pipeline
+from zoo.models.vae import VAE
+from zoo.run_directory import RunDirectory, RunError
+
+Announce = Callable[[str], None]
+
+
+def build_optimizer(train: Train, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+    """The optimiser of a recipe, with its schedule and clipping."""
+    section = train.optimizer
+    rate: Any = section.learning_rate
+    if train.schedule.name == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, train.epochs * steps_per_epoch)
+    arguments: dict[str, Any] = {"learning_rate": rate, "global_clipnorm": train.clip_norm}
+    if section.name in {"sgd", "rmsprop"}:
+        arguments["momentum"] = section.momentum
+    if section.weight_decay is not None:
+        arguments["weight_decay"] = section.weight_decay
+    return keras.optimizers.get({"class_name": section.name, "config": arguments})
+
+
+def build_model(experiment: Experiment, image_shape: tuple, steps_per_epoch: int) -> VAE:
+    """A compiled model, initialised from the experiment's seed.
+
+    Args:
+        experiment: the configuration.
+        image_shape: (h, w, c).
+        steps_per_epoch: for warm-up and schedule, which the configuration counts in epochs.
+
+    Raises:
+        ValueError: images that the network does not take.
+    """
+    model, train = experiment.model, experiment.train
+    keras.utils.set_random_seed(train.seed)
+    likelihood = likelihoods.get(model.likelihood)
+    network = dict(model.network)
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(train.precision)
+    try:
+        pair = networks.build(
+            network.pop("name"), image_shape, model.latent_dim, likelihood.output_activation, **network
+        )
+        vae = models.method(model.method)(
+            *pair,
+            likelihood=likelihood,
+            warmup_steps=round(train.kl_warmup * steps_per_epoch),
+            seed=train.seed,
+            **experiment.hyperparameters(),
+        )
+        vae.compile(build_optimizer(train, steps_per_epoch), jit_compile=train.jit_compile)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    return vae
+
+
+def load_split(experiment: Experiment, split: str) -> data.Examples:
+    """The images of `train`, `validation` or `test`; dynamic binarisation is fixed for the held-out ones.
+
+    Raises:
+        ValueError: no such split, or no such data.
+    """
+    section = experiment.data
+    binarize = section.binarize
+    if binarize == "dynamic" and split != "train":
+        binarize = "fixed"
+    return data.load(
+        section.name,
+        getattr(section, split),
+        path=section.path,
+        size=section.size,
+        channels=section.channels,
+        labels=section.labels,
+        binarize=binarize,
+    )
+
+
+def train(
+    experiment: Experiment,
+    run: RunDirectory,
+    *,
+    resume: bool = False,
+    strategy: tf.distribute.Strategy | None = None,
+    quiet: bool = False,
+    announce: Announce = print,
+) -> VAE:
+    """Trains a configuration into a run directory, or finishes a run that was interrupted.
+
+    A resumed run ends with the weights, and the metrics file, of a run that was never interrupted.
+
+    Args:
+        experiment: the configuration.
+        run: where to; a new one is created only when data and model have proven good.
+        resume: go on from the last good checkpoint.
+        strategy: of `zoo.distribution.strategy`; one device by default.
+        quiet: no progress bar.
+        announce: is told what a user should know.
+
+    Raises:
+        ValueError: data that do not fit the model.
+        RunError: the directory exists (without `resume`), or the run cannot go on; the last good checkpoint stays.
+    """
+    if not resume:
+        run.check_new()
+    recipe = experiment.train
+    examples, held_out = load_split(experiment, "train"), load_split(experiment, "validation")
+    shape = examples.images.shape[1:]
+    steps = pipeline.steps_per_epoch(len(examples.images), recipe.batch_size)
+    with (strategy or tf.distribute.get_strategy()).scope():
+        model = build_model(experiment, shape, steps)
+    for name, part in (("train", examples), ("validation", held_out)):
+        model.check_images(part.images, f"data.{name}")
+    model.check_batch(recipe.batch_size)
+    done, rows = 0, []
+    if resume:
+        done = restore(run.checkpoints, model, announce)
+        rows = record.truncate(run.metrics, done)
+    else:
+        RunDirectory.create(run.path, experiment)
+    watchers = _callbacks(experiment, run, held_out.images, rows, quiet, announce)
+    binarize = "dynamic" if experiment.data.binarize == "dynamic" else None
+    arguments = {"batch_size": recipe.batch_size, "seed": recipe.seed, "epochs": recipe.epochs}
+    try:
+        if done < recipe.epochs:
+            model.fit(
+                pipeline.training_pipeline(examples, start_epoch=done, binarize=binarize, **arguments),
+                epochs=recipe.epochs,
+                initial_epoch=done,
+                steps_per_epoch=steps,
+                validation_data=pipeline.evaluation_pipeline(held_out, batch_size=recipe.batch_size),
+                callbacks=watchers,
+                shuffle=False,
+                verbose=0,
+            )
+        _save(model, run.model)
+    except (TrainingDiverged, CheckpointError) as error:
+        left = checkpoints(run.checkpoints)
+        kept = f"the last good checkpoint is {left[-1]}" if left else "there was no checkpoint yet"
+        raise RunError(f"{run.path}: {error}; {kept}") from None
+    except OSError as error:
+        raise RunError(f"{run.path}: cannot be written: {error.strerror or error}") from None
+    finally:
+        for watcher in watchers:
+            if isinstance(watcher, callbacks.Progress):
+                watcher.stop()
+    return model
+
+
+def _callbacks(
+    experiment: Experiment,
+    run: RunDirectory,
+    held_out: np.ndarray,
+    rows: list[dict[str, float]],
+    quiet: bool,
+    announce: Announce,
+) -> list[keras.callbacks.Callback]:
+    """In the order in which they must see an epoch's logs; `rows` are the epochs that lie behind."""
+    recipe, watch = experiment.train, experiment.watch
+    information = callbacks.Information(held_out[: watch.images], every=watch.every)
+    alarm = callbacks.CollapseAlarm(**watch.alarm.model_dump(), announce=announce)
+    with_memory: list[keras.callbacks.Callback] = [alarm]
+    schedule = recipe.schedule
+    if schedule.name == "plateau":
+        arguments = {"factor": schedule.factor, "patience": schedule.patience, "min_lr": schedule.minimum}
+        with_memory.append(keras.callbacks.ReduceLROnPlateau(monitor="loss", **arguments))
+    first_rate = None if schedule.name == "cosine" else recipe.optimizer.learning_rate
+    monitor = callbacks.TensorBoardMonitor(run.tensorboard, information, experiment.flat(), watch.pictures)
+    return [
+        callbacks.StopOnNaN(),
+        information,
+        *([] if quiet else [callbacks.Progress(recipe.epochs)]),
+        *with_memory,
+        callbacks.Replay(rows, with_memory, first_rate),
+        monitor,
+        callbacks.Record(run.metrics),
+        callbacks.Checkpoint(run.checkpoints),
+    ]
+
+
+def _save(model: VAE, path: Path) -> None:
+    """Writes a `.keras` file, whole or not at all."""
+    sibling = path.with_name(f".{path.name}.tmp.keras")
+    model.save(sibling)
+    sibling.replace(path)
+
+
+def load_model(run: RunDirectory) -> VAE:
+    """The trained model of a run.
+
+    Raises:
+        RunError: there is none yet, or its file is damaged.
+    """
+    path = run.require_model()
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    try:
+        return keras.saving.load_model(path)
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: cannot be loaded: {str(error).splitlines()[0]}") from None
+
+
+def write_evaluation(run: RunDirectory, split: str, found: dict[str, Any]) -> None:
+    """Puts the evaluation of a split into the run's `evaluation.json`, beside those of other splits."""
+    known = json.loads(run.evaluation.read_text(encoding="utf-8")) if run.evaluation.exists() else {}
+    sibling = run.evaluation.with_suffix(".tmp")
+    sibling.write_text(json.dumps({**known, split: found}, indent=2) + "\n", encoding="utf-8")
+    sibling.replace(run.evaluation)
+
+
+def export_run(path: Path, to: Path | None = None) -> Path:
+    """Exports a trained run; see `zoo.export`."""
+    return path

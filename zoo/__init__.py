@@ -27,18 +27,10 @@ _NAMES = {
     "Bernoulli": "zoo.likelihoods",
     "Gaussian": "zoo.likelihoods",
 }
-_ROOMS = (
-    "callbacks",
-    "config",
-    "data",
-    "distribution",
-    "export",
-    "likelihoods",
-    "metrics",
-    "models",
-    "networks",
-)
-_ROOMS += ("report", "run", "tuning", "views")
+_ROOMS = {
+    "callbacks", "config", "configurations", "data", "distribution", "evaluation", "export", "latents", "likelihoods",
+    "metrics", "models", "networks", "report", "run", "tuning", "views",
+}  # fmt: skip
 
 __all__ = ["VAE", "ContrastiveVAE", "Latents", "__version__"]
 

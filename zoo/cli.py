@@ -36,12 +36,14 @@ def fail(message: object, code: int = 2) -> NoReturn:
 
 def load_tensorflow() -> None:
     """Imports TensorFlow and TFP without their start-up notes, which no setting of theirs turns off."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)
-        importlib.import_module("tensorflow_probability")
+        for name in ("tensorflow", "keras", "tensorflow_probability.python.distributions"):
+            importlib.import_module(name)
+        importlib.import_module("tensorflow").config.list_physical_devices()
     finally:
         os.dup2(kept, 2)
         os.close(kept)
@@ -174,9 +176,7 @@ def export(
 @app.command()
 def encode(
     export: Annotated[Path, typer.Argument(help="The directory of an export.", show_default=False)],
-    source: Annotated[
-        str, typer.Argument(metavar="INPUT", help=".npy, .npz, a folder of images, or tfds:name/split.")
-    ],
+    source: Annotated[str, typer.Argument(metavar="INPUT", help=".npy, .npz, a folder of images, or tfds:name/split.")],
     to: Annotated[Path, typer.Option(help="The .npz file for loc, scale and labels.")] = Path("codes.npz"),
     quiet: Quiet = False,
 ) -> None:

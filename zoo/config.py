@@ -122,7 +122,8 @@ def _named(name: str, known: dict[str, Any], parameters: dict[str, tuple[Any, An
     """The schema of `{name: …, **parameters}`."""
     if name not in known:
         raise ValueError(f"name: no {kind} {name!r}; {nearest(name, known)}")
-    return create_model(kind, __base__=Section, name=(str, name), **parameters)
+    fields: dict[str, Any] = {"name": (str, name), **parameters}
+    return create_model(kind, __base__=Section, **fields)
 
 
 def network_parameters(name: str) -> dict[str, tuple[Any, Any]]:
@@ -201,7 +202,8 @@ class Experiment(Section):
         name = value["method"]
         if name not in METHODS:
             raise ValueError(f"method: no {name!r}; {nearest(name, METHODS)}")
-        schema = create_model("model", __base__=_Model, **method_parameters(name))
+        fields: dict[str, Any] = method_parameters(name)
+        schema = create_model("model", __base__=_Model, **fields)
         return _validated(schema, value)
 
     @model_validator(mode="after")
@@ -241,7 +243,7 @@ def validate(values: dict[str, Any], where: str) -> Experiment:
     Raises:
         ConfigurationError: an unknown key, a missing one, a value of the wrong type or out of range.
     """
-    sections = {"data": Data, "train": Train, "watch": Watch}
+    sections: dict[str, type[Section]] = {"data": Data, "train": Train, "watch": Watch}
     allowed: dict[tuple, Any] = {(): Experiment.model_fields}
     allowed |= {(name,): schema.model_fields for name, schema in sections.items()}
     allowed |= {("train", "optimizer"): Optimizer.model_fields, ("train", "schedule"): Schedule.model_fields}

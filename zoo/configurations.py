@@ -75,11 +75,9 @@ def merge(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in own.items():
         below = merged.get(key)
-        together = isinstance(value, dict) and isinstance(below, dict)
-        if together and value.get("name", below.get("name")) == below.get("name"):
+        merged[key] = value
+        if isinstance(value, dict) and isinstance(below, dict) and value.get("name", name := below.get("name")) == name:
             merged[key] = merge(below, value)
-        else:
-            merged[key] = value
     return merged
 
 

@@ -15,9 +15,8 @@ from zoo.parameters import nearest
 from zoo.run import load_model, load_split, write_evaluation
 from zoo.run_directory import RunDirectory
 
-INFORMATION = ("mutual_information", "marginal_kl", "active_units")
-PROBES = ("knn_accuracy", "linear_accuracy")
-GROUPS = ("terms", "information", "knn", "linear", "nll")
+PROBES = ("knn", "linear")
+GROUPS = ("terms", "information", *PROBES, "nll")
 
 
 class Measured(NamedTuple):
@@ -30,8 +29,8 @@ class Measured(NamedTuple):
 
 
 def encode_all(model: VAE, images: np.ndarray, batch_size: int = 500) -> tuple[np.ndarray, np.ndarray]:
-    """loc and scale of all images, a batch at a time: two arrays [n, dim]."""
-    encode = tf.function(model.encode, reduce_retracing=True)
+    """Encodes images a batch at a time: loc and scale, two arrays [n, dim]."""
+    encode = tf.function(model.encode, reduce_retracing=True, autograph=False)
     parts = [encode(tf.constant(images[i : i + batch_size])) for i in range(0, len(images), batch_size)]
     return np.concatenate([p.loc for p in parts]), np.concatenate([p.scale for p in parts])
 
@@ -53,14 +52,28 @@ def _information(loc: np.ndarray, scale: np.ndarray) -> dict[str, Measured]:
     }
 
 
-def _why_no_probe(train: data.Examples, held_out: data.Examples, chosen: str) -> str:
+def _probes(
+    model: VAE, train: data.Examples, held_out: data.Examples, names: list[str]
+) -> tuple[dict[str, Measured], list[str]]:
+    """Accuracies of the probes that the data allow, and why the others are left out."""
     if train.labels is None or held_out.labels is None:
-        return f"{chosen}: the data have no labels, which a probe needs"
+        return {}, [f"{' and '.join(names)}: the data have no labels, which a probe needs"]
     if not np.isin(held_out.labels, train.labels).any():
-        return f"{chosen}: no class of this split occurs in the training split"
-    if len(np.unique(train.labels)) < 2:
-        return f"{chosen}: the training split has only one class"
-    return ""
+        return {}, [f"{' and '.join(names)}: no class of this split occurs in the training split"]
+    codes = (encode_all(model, train.images)[0], train.labels, encode_all(model, held_out.images)[0], held_out.labels)
+    n, found, left_out = len(train.images), {}, []
+    neighbours = min(200, n)
+    for name in names:
+        try:
+            if name == "knn":
+                value = metrics.knn_accuracy(*codes, neighbours=neighbours)
+                note = f"{neighbours} neighbours among {n:,} training codes"
+            else:
+                value, note = metrics.linear_accuracy(*codes), f"logistic regression on {n:,} training codes"
+            found[f"{name}_accuracy"] = Measured(value, "fraction", len(held_out.images), note)
+        except ValueError as error:
+            left_out.append(f"{name}: {error}")
+    return found, left_out
 
 
 def evaluate_model(
@@ -93,43 +106,26 @@ def evaluate_model(
     for name in only:
         if name not in GROUPS:
             raise ValueError(f"metrics: no {name!r}; {nearest(name, GROUPS)}")
+    if "nll" in only and not nll_samples:
+        raise ValueError("metrics: nll needs a number of samples (--nll-samples)")
     wanted = only or GROUPS
     found: dict[str, Measured] = {}
     left_out: list[str] = []
     if "terms" in wanted:
         found |= _terms(model, held_out.images)
-    if {"information", "knn", "linear"} & set(wanted):
-        loc, scale = encode_all(model, held_out.images)
     if "information" in wanted:
-        found |= _information(loc, scale)
-    probes = [name for name in ("knn", "linear") if name in wanted]
-    reason = _why_no_probe(train, held_out, " and ".join(probes)) if probes else ""
-    if reason and only:
-        raise ValueError(reason)
-    if reason:
-        left_out.append(reason)
-    elif probes:
-        codes = (encode_all(model, train.images)[0], train.labels, loc, held_out.labels)
-        n = len(train.images)
-        for name in probes:
-            try:
-                if name == "knn":
-                    neighbours = min(200, n)
-                    value = metrics.knn_accuracy(*codes, neighbours=neighbours)
-                    note = f"{neighbours} neighbours among {n} training codes"
-                else:
-                    value, note = metrics.linear_accuracy(*codes), f"logistic regression on {n} training codes"
-                found[f"{name}_accuracy"] = Measured(value, "fraction", len(loc), note)
-            except ValueError as error:
-                left_out.append(f"{name}: {error}")
+        found |= _information(*encode_all(model, held_out.images))
+    probes = [name for name in PROBES if name in wanted]
+    if probes:
+        measured, left_out = _probes(model, train, held_out, probes)
+        if left_out and only:
+            raise ValueError(left_out[0])
+        found |= measured
     if "nll" in wanted and nll_samples:
-        images = held_out.images[:nll_images]
-        values = metrics.negative_log_likelihood(model, images, samples=nll_samples, progress=progress)
+        values = metrics.negative_log_likelihood(model, held_out.images[:nll_images], nll_samples, progress=progress)
         error = float(np.std(values) / np.sqrt(len(values)))
         note = f"{nll_samples} importance samples an image; ± {error:.2f}"
         found["nll"] = Measured(float(np.mean(values)), "nats", len(values), note)
-    elif "nll" in only:
-        raise ValueError("metrics: nll needs --nll-samples")
     return found, left_out
 
 

@@ -109,7 +109,7 @@ def get(likelihood: str | dict[str, Any] | Likelihood) -> Likelihood:
         return likelihood
     if isinstance(likelihood, dict) and "class_name" in likelihood:
         return keras.saving.deserialize_keras_object(likelihood)
-    arguments = dict(likelihood) if isinstance(likelihood, dict) else {"name": likelihood}
+    arguments: dict[str, Any] = dict(likelihood) if isinstance(likelihood, dict) else {"name": likelihood}
     name = arguments.pop("name", None)
     if name not in LIKELIHOODS:
         raise ValueError(f"likelihood: no {name!r}; {nearest(name, LIKELIHOODS)}")

@@ -8,6 +8,7 @@ rows a to b of the global batch gets rows a to b of the noise that a single devi
 from __future__ import annotations
 
 import zlib
+from typing import Any
 
 import tensorflow as tf
 
@@ -45,3 +46,18 @@ class Draws:
         first, total, local = rows_of_replica(shape)
         key = self._key(stream)
         return tf.random.stateless_uniform(total, key, low, high)[first : first + local]
+
+
+def normal_for_each(seed: Any, count: tf.Tensor | int, shape: list[int]) -> tf.Tensor:
+    """Standard normal numbers of the shape [samples, dim] for each example: [samples, count, dim].
+
+    Args:
+        seed: a whole number, or a key of two for each example [count, 2], which alone decides on its numbers.
+        count: of examples.
+        shape: [samples, dim].
+    """
+    keys = tf.convert_to_tensor(seed)
+    if keys.shape.rank == 0:
+        keys = tf.stack([tf.fill([count], keys), tf.range(count, dtype=keys.dtype)], axis=1)
+    noise = tf.map_fn(lambda key: tf.random.stateless_normal(shape, key), keys, fn_output_signature=tf.float32)
+    return tf.transpose(noise, [1, 0, 2])

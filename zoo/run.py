@@ -15,9 +15,11 @@ import tensorflow as tf
 from zoo import callbacks, data, likelihoods, models, networks
 from zoo.callbacks import record
 from zoo.callbacks.checkpoint import CheckpointError, checkpoints, restore
-from zoo.callbacks.nan import TrainingDiverged
+from zoo.callbacks.nan import TrainingDivergedError
+from zoo.card import Card
 from zoo.config import Experiment, Train
 from zoo.data import pipeline
+from zoo.export import export_model
 from zoo.models.vae import VAE
 from zoo.run_directory import RunDirectory, RunError
 
@@ -151,7 +153,7 @@ def train(
                 verbose=0,
             )
         _save(model, run.model)
-    except (TrainingDiverged, CheckpointError) as error:
+    except (TrainingDivergedError, CheckpointError) as error:
         left = checkpoints(run.checkpoints)
         kept = f"the last good checkpoint is {left[-1]}" if left else "there was no checkpoint yet"
         raise RunError(f"{run.path}: {error}; {kept}") from None
@@ -225,5 +227,27 @@ def write_evaluation(run: RunDirectory, split: str, found: dict[str, Any]) -> No
 
 
 def export_run(path: Path, to: Path | None = None) -> Path:
-    """Exports a trained run; see `zoo.export`."""
-    return path
+    """Exports a trained run as a SavedModel whose card holds what has been evaluated so far.
+
+    Args:
+        path: the run's directory.
+        to: the export's directory; the run's own `export` by default.
+
+    Returns:
+        The export's directory.
+
+    Raises:
+        RunError: no run, one that has not ended, or a place that cannot be written.
+        ValueError: `to` is something else than an export.
+    """
+    run = RunDirectory.open(path)
+    model = load_model(run)
+    evaluation, environment = (
+        json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        for file in (run.evaluation, run.environment)
+    )
+    target = to or run.export
+    try:
+        return export_model(model, target, Card.of(run.experiment(), model, evaluation, environment))
+    except OSError as error:
+        raise RunError(f"{target}: cannot be written: {error.strerror or error}") from None

@@ -49,6 +49,6 @@ class CollapseAlarm(keras.callbacks.Callback):
             self.sounded = True
             rate = f", rate {logs['val_rate']:.2f} nats" if "val_rate" in logs else ""
             self.announce(
-                f"posterior collapse: {units} active units, mutual information {information:.2f} nats{rate} on held-out "
-                f"images, for {self.low} epochs up to epoch {epoch + 1}; cures in the zoo: {CURES}"
+                f"posterior collapse: {units} active units, mutual information {information:.2f} nats{rate} on "
+                f"held-out images, for {self.low} epochs up to epoch {epoch + 1}; cures in the zoo: {CURES}"
             )

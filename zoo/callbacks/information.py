@@ -36,7 +36,7 @@ class Information(keras.callbacks.Callback):
     def set_model(self, model: keras.Model) -> None:
         """Compiles the encoder's forward pass once per model."""
         super().set_model(model)
-        self._encode = tf.function(model.encode, reduce_retracing=True)
+        self._encode = tf.function(model.encode, reduce_retracing=True, autograph=False)
 
     def due(self, epoch: int) -> bool:
         """Whether this epoch (counted from 0) is one to measure in."""

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 
-class TrainingDiverged(RuntimeError):
+class TrainingDivergedError(RuntimeError):
     """The loss became NaN or infinite; the message names epoch, step and term."""
 
 
@@ -18,7 +18,7 @@ class StopOnNaN(keras.callbacks.Callback):
     Unlike Keras's `TerminateOnNaN`, which stops as if all were well, it lets no later callback save the result.
 
     Raises:
-        TrainingDiverged: from `fit`.
+        TrainingDivergedError: from `fit`.
     """
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -33,4 +33,4 @@ class StopOnNaN(keras.callbacks.Callback):
         terms = [name for name in logs if name not in {"loss", "elbo"}]
         guilty = [name for name in terms if not np.isfinite(logs[name])] or ["loss"]
         value = "NaN" if np.isnan(logs[guilty[0]]) else "infinite"
-        raise TrainingDiverged(f"epoch {self.epoch + 1}, step {batch + 1}: {' and '.join(guilty)} became {value}")
+        raise TrainingDivergedError(f"epoch {self.epoch + 1}, step {batch + 1}: {' and '.join(guilty)} became {value}")

@@ -54,7 +54,8 @@ class Progress(keras.callbacks.Callback):
         logs = logs or {}
         shown = "  ".join(form.format(logs[name]) for name, form in SHOWN.items() if name in logs)
         seconds = time.perf_counter() - self.began
-        self.bar.console.print(f"epoch {epoch + 1}/{self.epochs}  {shown}  ({seconds:.1f} s)", highlight=False, soft_wrap=True)
+        line = f"epoch {epoch + 1}/{self.epochs}  {shown}  ({seconds:.1f} s)"
+        self.bar.console.print(line, highlight=False, soft_wrap=True)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Takes the bar away."""

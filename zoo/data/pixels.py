@@ -80,7 +80,8 @@ def as_pixels(images: np.ndarray, *, where: str) -> np.ndarray:
         images = images[..., np.newaxis]
     check_pixels(images, where=where, unit_interval=False)
     if images.dtype.kind == "f":
-        pixels = images.astype(np.float32, copy=False)
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused below
+            pixels = images.astype(np.float32, copy=False)
         if images.dtype.itemsize > pixels.dtype.itemsize:
             check_pixels(pixels, where=f"{where} as float32", unit_interval=False)
         return np.ascontiguousarray(pixels)

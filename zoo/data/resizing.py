@@ -19,8 +19,8 @@ def centre_crop(images: np.ndarray, side: int) -> np.ndarray:
 def resize(images: np.ndarray, size: int) -> np.ndarray:
     """Resizes [n, h, w, c] to [n, size, size, c], uint8 or float32.
 
-    Shrinking averages over all the pixels that a new one covers (a Hamming window: smooth, and without overshoot),
-    so that thin strokes grow fainter but never vanish; enlarging is bicubic, clipped to the range of the image.
+    Shrinking averages over all the pixels under a new one and a little beyond (a Hamming window: no weight is
+    negative), so that thin strokes grow fainter but never vanish; enlarging is bicubic, clipped to the image's range.
     """
     count, height, width, channels = images.shape
     if (height, width) == (size, size):

@@ -30,7 +30,7 @@ class ObjectiveModel(keras.Model):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        vars(self)["trackers"] = []
+        self.__dict__["trackers"] = []
         self.step = self._counter("step")
         self.evaluation_step = self._counter("evaluation_step")
 
@@ -162,7 +162,7 @@ class ObjectiveModel(keras.Model):
         with self.distribute_strategy.scope():
             trackers = [keras.metrics.Mean(n) for n in ("loss", *self.loss_weights(), "elbo")]
         # Past Keras's attribute tracking: running means are no part of the model's saved state.
-        vars(self)["trackers"] = trackers
+        self.__dict__["trackers"] = trackers
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compiles a loaded model as the saved one was, the optimiser's state included."""

@@ -20,6 +20,7 @@ from zoo.latents import Latents
 from zoo.models.step import ObjectiveModel
 from zoo.networks.posterior import GaussianHead
 from zoo.parameters import Count, NonNegative, Seed, Size, checked
+from zoo.randomness import normal_for_each
 
 
 class Posterior(NamedTuple):
@@ -164,12 +165,17 @@ class VAE(ObjectiveModel, metaclass=_BuiltWhenConstructed):
         return self.decode(tf.random.stateless_normal([n, self.latent_dim], [seed, 0]))
 
     def log_weights(self, x: Any, samples: int, seed: Any = 0) -> tf.Tensor:
-        """Log p(x, z) − log q(z|x) for z ~ q(z|x), in nats: [samples, batch]."""
+        """Log p(x, z) − log q(z|x) for z ~ q(z|x), in nats: [samples, batch].
+
+        Args:
+            x: images.
+            samples: of each image.
+            seed: a whole number, or a key of two for each image [batch, 2], which alone decides on its noise.
+        """
         x = self._pixels(x, "log_weights")
         group = self.infer(x).groups[0]
         loc = group.posterior.mean()
-        noise = tf.random.stateless_normal(tf.concat([[samples], tf.shape(loc)], 0), [seed, 1])
-        z = loc + group.posterior.stddev() * noise
+        z = loc + group.posterior.stddev() * normal_for_each(seed, tf.shape(loc)[0], [samples, self.latent_dim])
         return self.generate(z).log_prob(x) + group.prior.log_prob(z) - group.posterior.log_prob(z)
 
     def log_prob(self, x: Any, samples: int = 500, seed: int = 0) -> tf.Tensor:

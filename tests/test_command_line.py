@@ -1,0 +1,215 @@
+"""The command line: both embedded configurations from training to codes, and every mistake in one line."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from zoo import cli, configurations
+from zoo.data import load
+from zoo.run_directory import RunDirectory
+
+SHORT = ["--set", "train.epochs=2", "--set", "data.train=train[:256]", "--quiet"]
+
+
+def zoo(capsys, monkeypatch, *arguments):
+    """(exit code, standard output, standard error) of the command in this process."""
+    monkeypatch.setattr(sys, "argv", ["zoo", *map(str, arguments)])
+    capsys.readouterr()
+    try:
+        cli.main()
+        code = 0
+    except SystemExit as leaving:
+        code = leaving.code or 0
+    return code, *capsys.readouterr()
+
+
+@pytest.fixture
+def command(capsys, monkeypatch):
+    return lambda *arguments: zoo(capsys, monkeypatch, *arguments)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run of each embedded configuration, two epochs through the command line in a process of its own."""
+    runs = {}
+    for method in ("vae", "contrastive"):
+        path = tmp_path_factory.mktemp("runs") / method
+        arguments = [sys.executable, "-m", "zoo", "train", f"digits/{method}", "--run-dir", str(path), *SHORT]
+        subprocess.run(arguments, check=True, capture_output=True)
+        runs[method] = path
+    return runs
+
+
+@pytest.mark.parametrize("method", ["vae", "contrastive"])
+def test_a_run_from_training_to_codes(command, trained, tmp_path, method):
+    run = RunDirectory(trained[method])
+    rows = [json.loads(line) for line in run.metrics.read_text().splitlines()]
+    assert [row["epoch"] for row in rows] == [1, 2]
+    assert all(row["elbo"] == pytest.approx(-row["distortion"] - row["rate"], rel=1e-5) for row in rows)
+    assert ("info_nce" in rows[0]) == (method == "contrastive")
+    assert {"val_mutual_information", "val_active_units", "val_marginal_kl"} <= set(rows[0])
+    assert run.environment.is_file() and run.model.is_file() and (run.export / "README.md").is_file()
+    assert any(run.tensorboard.rglob("events.*"))
+
+    code, out, _ = command("evaluate", run.path, "--json", "--nll-samples", 2, "--nll-images", 8, "--quiet")
+    found = json.loads(out)
+    assert code == 0
+    assert found["nll"]["examples"] == 8 and found["nll"]["unit"] == "nats"
+    assert found["mutual_information"]["value"] <= np.log(300)
+    assert 0 <= found["knn_accuracy"]["value"] <= 1
+    assert json.loads(run.evaluation.read_text())["test"] == found
+
+    code, out, _ = command("export", run.path, "--to", tmp_path / "export")
+    assert code == 0 and "mutual_information" in (tmp_path / "export" / "README.md").read_text()
+    images = load("digits", "test").images[:10]
+    np.save(tmp_path / "images.npy", images)
+    codes = tmp_path / "codes.npz"
+    code, _, _ = command("encode", tmp_path / "export", tmp_path / "images.npy", "--to", codes, "--quiet")
+    assert code == 0 and np.load(codes)["loc"].shape == (10, 16)
+
+    code, _, _ = command("sample", run.path, "--n", 9, "--to", tmp_path / "grid.png")
+    assert code == 0 and Image.open(tmp_path / "grid.png").size == (2 * 88, 2 * 88)
+
+
+def test_the_tensorboard_of_a_run_has_its_tags(trained):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    tags = {}
+    for part in ("train", "validation"):
+        events = EventAccumulator(str(RunDirectory(trained["contrastive"]).tensorboard / part))
+        events.Reload()
+        tags[part] = events.Tags()["tensors"]
+    assert {"loss", "distortion", "rate", "info_nce", "elbo", "learning_rate"} <= set(tags["train"])
+    assert {"elbo", "mutual_information", "active_units", "rate_per_unit"} <= set(tags["validation"])
+    assert {"rate_of_unit/000", "rate_of_unit/015", "reconstructions", "samples"} <= set(tags["validation"])
+
+
+def test_listing_names_everything(command):
+    code, out, _ = command("list")
+    assert code == 0
+    for name in ("contrastive", "gamma=1.0", "conv", "width=512", "omniglot", "mnist/contrastive"):
+        assert name in out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["train", "--help"], ["list"], ["train", "mnist/contrastve"], ["evaluate", "nowhere"]],
+    ids=" ".join,
+)
+def test_help_and_mistakes_do_not_wait_for_tensorflow(arguments):
+    code = (
+        "import sys\n"
+        "from zoo.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "heavy = {'tensorflow', 'keras', 'tensorflow_probability', 'sklearn', 'matplotlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)
+
+
+def npz(path, **arrays):
+    np.savez(path, **arrays)
+    return str(path)
+
+
+MISTAKES = {
+    "no configuration": (["train"], "CONFIG"),
+    "unknown configuration": (["train", "digits/va"], "digits/vae"),
+    "unknown key": (["train", "digits/vae", "--set", "train.epoch=1"], "epochs"),
+    "unknown strategy": (["train", "digits/vae", "--strategy", "mirored"], "mirrored"),
+    "negative seed": (["train", "digits/vae", "--seed", "-1"], "seed"),
+    "not a run": (["train", "--resume", "nowhere"], "nowhere"),
+    "unknown option": (["train", "digits/vae", "--epochs", "3"], "--epochs"),
+    "unknown command": (["trian"], "trian"),
+    "not an export": (["encode", "nowhere", "x.npy"], "nowhere"),
+    "unknown split": (["train", "digits/vae", "--set", "data.train=training"], "train"),
+    "too large a batch": (["train", "digits/vae", "--set", "train.batch_size=2000"], "2000"),
+    "network and size": (["train", "digits/vae", "--set", "data.size=30"], "28"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes(command, tmp_path, monkeypatch, mistake):
+    monkeypatch.chdir(tmp_path)
+    arguments, word = MISTAKES[mistake]
+    code, out, err = command(*arguments)
+    assert code == 2
+    assert word in err and "Traceback" not in err
+    assert not list(tmp_path.iterdir())
+    if mistake not in {"unknown option", "unknown command"}:
+        assert err.startswith("zoo: ") and err.count("\n") == 1 and not out
+
+
+BAD_IMAGES = {
+    "NaN": (np.full([80, 28, 28, 1], np.nan, np.float32), "NaN"),
+    "infinite": (np.full([80, 28, 28, 1], np.inf, np.float32), "inf"),
+    "out of the unit interval": (np.full([80, 28, 28, 1], 1.5, np.float32), "1.5"),
+    "wrong size": (np.zeros([80, 30, 28, 1], np.uint8), "30"),
+    "wrong channels": (np.zeros([80, 28, 28, 2], np.uint8), "2"),
+    "wrong rank": (np.zeros([80], np.uint8), "shape"),
+    "empty": (np.zeros([0, 28, 28, 1], np.uint8), ""),
+}
+
+
+@pytest.mark.parametrize("name", BAD_IMAGES)
+def test_bad_images(command, tmp_path, name):
+    images, word = BAD_IMAGES[name]
+    path = tmp_path / "images.npy"
+    np.save(path, images)
+    config = tmp_path / "own.yaml"
+    config.write_text(
+        f"data: {{name: files, path: {path}}}\n"
+        "model: {method: vae, network: conv, latent_dim: 4, likelihood: bernoulli}\n"
+        "train: {batch_size: 8, epochs: 1}\n"
+    )
+    code, _, err = command("train", config, "--run-dir", tmp_path / "run")
+    assert code == 2
+    assert err.startswith("zoo: ") and err.count("\n") == 1 and word in err
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_existing_directory_is_left_alone(command, trained, tmp_path):
+    code, _, err = command("train", "digits/vae", "--run-dir", trained["vae"])
+    assert code == 2 and "--resume" in err
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("dear")
+    code, _, err = command("train", "digits/vae", "--run-dir", tmp_path / "mine")
+    assert code == 2 and "not a run" in err
+    assert (tmp_path / "mine" / "letter.txt").read_text() == "dear"
+
+
+def test_a_run_of_another_configuration(command, trained):
+    code, _, err = command("train", "digits/vae", "--set", "model.beta=2", "--resume", trained["vae"])
+    assert code == 2 and "another configuration" in err
+
+
+def test_labels_that_a_probe_needs(command, trained, tmp_path):
+    path = npz(tmp_path / "images.npz", images=load("digits", "train").images[:200])
+    config = tmp_path / "own.yaml"
+    config.write_text(
+        f"data: {{name: files, path: {path}}}\n"
+        "model: {method: vae, network: {name: mlp, width: 8}, latent_dim: 4}\n"
+        "train: {batch_size: 32, epochs: 1}\n"
+    )
+    assert command("train", config, "--run-dir", tmp_path / "run", "--quiet")[0] == 0
+    code, _, err = command("evaluate", tmp_path / "run", "--metrics", "knn")
+    assert code == 2 and "labels" in err and err.count("\n") == 1
+    code, out, err = command("evaluate", tmp_path / "run", "--json")
+    assert code == 0 and "knn_accuracy" not in json.loads(out) and "no labels" in err
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(command, tmp_path):
+    path = tmp_path / "run"
+    settings = ["--set", "train.optimizer.learning_rate=1e30", "--set", "train.clip_norm=null"]
+    code, _, err = command("train", "digits/vae", "--run-dir", path, *SHORT, *settings)
+    assert code == 2
+    assert "epoch 1, step" in err and ("distortion" in err or "rate" in err) and "checkpoint" in err
+    assert not (path / "model.keras").exists()
+
+
+def test_the_names_of_configurations_are_those_of_the_files():
+    assert "digits/vae" in configurations.names()

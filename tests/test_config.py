@@ -1,0 +1,121 @@
+"""Configurations: schema, bases, settings, and errors in one line that name the key and what is allowed."""
+
+import pytest
+
+from zoo import configurations
+from zoo.config import ConfigurationError
+from zoo.parameters import signature
+
+
+def error(*settings, name="digits/contrastive"):
+    with pytest.raises(ConfigurationError) as caught:
+        configurations.load(name, list(settings))
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize("name", configurations.names())
+def test_every_shipped_configuration_is_valid_and_round_trips(name, tmp_path):
+    experiment = configurations.load(name)
+    copy = tmp_path / "config.yaml"
+    copy.write_text(configurations.dump(experiment), encoding="utf-8")
+    assert configurations.load(copy).flat() == experiment.flat()
+
+
+@pytest.mark.parametrize("data", ["digits", "mnist", "fashion_mnist", "emnist", "cifar10", "omniglot"])
+def test_both_methods_of_a_data_set_share_the_recipe(data):
+    plain, contrastive = (configurations.load(f"{data}/{method}") for method in ("vae", "contrastive"))
+    assert plain.train == contrastive.train
+    assert plain.data == contrastive.data
+    assert plain.train.clip_norm == 5.0
+    for key in ("network", "likelihood", "latent_dim", "beta"):
+        assert getattr(plain.model, key) == getattr(contrastive.model, key)
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("model.gama=1", ["model.gama", "did you mean 'gamma'"]),
+        ("model.gamma=-1", ["model.gamma", "greater than or equal to 0", "-1"]),
+        ("model.gamma=high", ["model.gamma", "number", "'high'"]),
+        ("model.gamma=true", ["model.gamma", "number"]),
+        ("model.beta=-0.5", ["model.beta", "-0.5"]),
+        ("model.beta=.nan", ["model.beta", "finite"]),
+        ("model.temperature=0", ["model.temperature", "greater than 0"]),
+        ("model.momentum=1.5", ["model.momentum", "less than or equal to 1"]),
+        ("model.latent_dim=0", ["model.latent_dim", "1"]),
+        ("model.elbo_on=key", ["model.elbo_on", "'query' or 'original'"]),
+        ("model.queue_size=10", ["model.queue_size", "10", "train.batch_size", "64"]),
+        ("model.method=contrastiv", ["model.method", "did you mean 'contrastive'", "vae"]),
+        ("model.network=cnv", ["model.network", "did you mean 'conv'", "mlp"]),
+        ("model.network.depth=3", ["model.network.depth", "no such key"]),
+        ("model.likelihood=gausian", ["model.likelihood", "did you mean 'gaussian'"]),
+        ("model.likelihood.variance=-1", ["model.likelihood.variance", "greater than 0"]),
+        ("data.name=mnst", ["data.name", "mnst", "mnist"]),
+        ("data.path=x.npy", ["data.path", "files"]),
+        ("data.binarize=often", ["data.binarize", "'dynamic' or 'fixed'"]),
+        ("train.epochs=0", ["train.epochs", "1"]),
+        ("train.epochs=many", ["train.epochs", "integer"]),
+        ("train.optimizer.name=sdg", ["train.optimizer.name", "'sgd'"]),
+        ("train.optimizer.rate=1", ["train.optimizer.rate", "no such key", "learning_rate"]),
+        ("train.clip_norm=0", ["train.clip_norm", "greater than 0"]),
+        ("trian.epochs=1", ["trian", "did you mean 'train'"]),
+        ("train.epochs", ["--set train.epochs", "key=value"]),
+        ("train.epochs=[1", ["--set train.epochs", "YAML"]),
+    ],
+)
+def test_mistakes(setting, words):
+    message = error(setting)
+    for word in words:
+        assert word in message
+
+
+def test_a_batch_of_one_has_no_negatives_of_its_own():
+    assert "train.batch_size" in error("model.queue_size=0", "train.batch_size=1")
+
+
+def test_an_unknown_name_gets_the_nearest():
+    assert "did you mean 'mnist/contrastive'" in error(name="mnist/contrastve")
+
+
+def test_a_file_that_does_not_parse_names_its_line(tmp_path):
+    path = tmp_path / "broken.yaml"
+    path.write_text("data:\n  name: digits\nmodel: [unclosed\n", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"broken\.yaml: line 4"):
+        configurations.load(path)
+
+
+def test_a_base_that_leads_back_is_named(tmp_path):
+    path = tmp_path / "loop.yaml"
+    path.write_text(f"base: {path}\n", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="leads back"):
+        configurations.load(path)
+
+
+def test_settings_refine_and_replace():
+    experiment = configurations.load("digits/vae", ["model.network={name: mlp, depth: 3}", "train.clip_norm=null"])
+    assert experiment.model.network == {"name": "mlp", "depth": 3, "decoder_depth": None, "width": 512}
+    assert experiment.train.clip_norm is None
+    # Another optimiser does not inherit the momentum of the one it replaces.
+    experiment = configurations.load("digits/vae", ["train.optimizer={name: adam}"])
+    assert experiment.train.optimizer.momentum == 0
+    # YAML takes 1e-4 for a string.
+    assert (
+        configurations.load("digits/vae", ["train.optimizer.learning_rate=1e-4"]).train.optimizer.learning_rate == 1e-4
+    )
+
+
+def test_a_signature_includes_the_bases():
+    found = signature("models.contrastive", "ContrastiveVAE")
+    assert {name: default for name, (_, default) in found.items()} == {
+        "latent_dim": ...,
+        "beta": 1.0,
+        "warmup_steps": 0,
+        "seed": None,
+        "gamma": 1.0,
+        "temperature": 0.1,
+        "momentum": 0.99,
+        "queue_size": 4096,
+        "elbo_on": "query",
+    }

@@ -1,0 +1,128 @@
+"""A run that is killed and resumed ends as the run that was never killed, bit for bit."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from zoo import configurations, run
+from zoo.callbacks import checkpoint
+from zoo.run_directory import RunDirectory, RunError
+
+# The real network and every moving part: views, queue, moving average, momentum, plateau, fresh binarisation.
+SETTINGS = [
+    "data.train=train[:256]",
+    "data.validation=validation[:64]",
+    "data.binarize=dynamic",
+    "model.queue_size=192",
+    "train.epochs=4",
+    "train.schedule.patience=1",
+    "train.schedule.factor=0.5",
+    "train.optimizer.learning_rate=0.00001",
+    "train.kl_warmup=3",  # makes the loss rise at so small a rate, so that the plateau acts
+    "watch.every=2",
+    "watch.pictures=false",
+]
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from zoo import configurations, run
+from zoo.callbacks import checkpoint, nan
+from zoo.run_directory import RunDirectory
+
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+epoch, batch = int(sys.argv[2]), int(sys.argv[3])
+if batch < 0:  # in the middle of a checkpoint: its weights are written, its state is not
+    write = checkpoint._checksum
+    count = [0]
+    def checksum(path):
+        count[0] += 1
+        return die() if count[0] == epoch else write(path)
+    checkpoint._checksum = checksum
+else:
+    def on_train_batch_end(self, now, logs=None):
+        if (self.epoch, now) == (epoch, batch):
+            die()
+    nan.StopOnNaN.on_train_batch_end = on_train_batch_end
+experiment = configurations.load("digits/contrastive", sys.argv[4:])
+run.train(experiment, RunDirectory(Path(sys.argv[1])), quiet=True)
+"""
+
+
+def train(path, resume=False):
+    said = []
+    experiment = configurations.load("digits/contrastive", SETTINGS)
+    run.train(experiment, RunDirectory(path), resume=resume, quiet=True, announce=said.append)
+    return said
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "whole"
+    train(path)
+    return path
+
+
+def assert_same(path, whole):
+    mine, theirs = (keras.saving.load_model(p / "model.keras") for p in (path, whole))
+    for a, b in zip(mine.variables, theirs.variables, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy(), err_msg=f"{a.path}, {b.path}")
+    for a, b in zip(mine.optimizer.variables, theirs.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy(), err_msg=f"{a.path}, {b.path}")
+    assert (path / "metrics.jsonl").read_bytes() == (whole / "metrics.jsonl").read_bytes()
+
+
+def test_the_schedule_has_acted(uninterrupted):
+    # Otherwise the test below would not notice a plateau that forgets.
+    rates = {row["learning_rate"] for row in run.record.rows(uninterrupted / "metrics.jsonl")}
+    assert len(rates) > 1
+
+
+@pytest.mark.parametrize(("epoch", "batch"), [(0, 2), (2, 1), (3, -1)], ids=["first epoch", "third epoch", "saving"])
+def test_killed_and_resumed(tmp_path, uninterrupted, epoch, batch):
+    path = tmp_path / "run"
+    arguments = [sys.executable, "-c", KILLED, str(path), str(epoch), str(batch), *SETTINGS]
+    died = subprocess.run(arguments, check=False, capture_output=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
+    assert died.returncode == -signal.SIGKILL, died.stderr.decode()[-2000:]
+    assert not (path / "model.keras").exists()
+    train(path, resume=True)
+    assert_same(path, uninterrupted)
+
+
+def test_a_damaged_checkpoint_is_passed_over(tmp_path, uninterrupted):
+    import shutil
+
+    path = tmp_path / "run"
+    shutil.copytree(uninterrupted, path)
+    (path / "model.keras").unlink()
+    latest = checkpoint.checkpoints(path / "checkpoints")[-1]
+    weights = bytearray((latest / checkpoint.WEIGHTS).read_bytes())
+    weights[len(weights) // 2] ^= 1
+    (latest / checkpoint.WEIGHTS).write_bytes(weights)
+    said = train(path, resume=True)
+    assert any(latest.name in line and "damaged" in line and "\n" not in line for line in said)
+    assert_same(path, uninterrupted)
+
+
+def test_a_finished_run_resumes_to_itself(tmp_path, uninterrupted):
+    before = (uninterrupted / "metrics.jsonl").read_bytes()
+    train(uninterrupted, resume=True)
+    assert (uninterrupted / "metrics.jsonl").read_bytes() == before
+
+
+def test_an_existing_run_is_not_overwritten(uninterrupted):
+    with pytest.raises(RunError, match="--resume"):
+        train(uninterrupted)
+
+
+def test_a_run_of_another_configuration_is_named(uninterrupted):
+    other = configurations.load("digits/contrastive", [*SETTINGS, "model.gamma=0.5"])
+    with pytest.raises(RunError, match=r"model\.gamma is 1\.0 there, 0\.5 here"):
+        RunDirectory.open(uninterrupted).check_same(other)

@@ -34,7 +34,7 @@ def test_names_are_found_and_misspelt_ones_corrected():
         assert entry.name == name
         assert list(entry.splits) == ["train", "validation", "test"]
         assert entry.default_label is None or entry.default_label in entry.labels
-    with pytest.raises(ValueError, match="unknown data set 'mnits': did you mean mnist") as caught:
+    with pytest.raises(ValueError, match="unknown data set 'mnits'; did you mean 'mnist'") as caught:
         source("mnits")
     assert all(name in one_line(caught) for name in CATALOGUE)
     with pytest.raises(ValueError, match="unknown data set"):
@@ -87,8 +87,8 @@ def test_digits_slices():
         ({"size": 0}, "size must be a whole number of at least 1, got 0"),
         ({"size": 28.0}, "size must be a whole number"),
         ({"channels": 2}, "channels must be 1"),
-        ({"binarize": "fixd"}, "unknown binarize 'fixd': did you mean fixed"),
-        ({"labels": "lable"}, "no labels 'lable': did you mean label"),
+        ({"binarize": "fixd"}, "unknown binarize 'fixd'; did you mean 'fixed'"),
+        ({"labels": "lable"}, "no labels 'lable': did you mean 'label'"),
         ({"path": "x.npy"}, "takes no path"),
     ],
 )

@@ -52,7 +52,7 @@ def train(strategy, method="VAE", network="mlp", rows=24, weighted=False, clip=N
     metrics |= {
         f"val_{name}": float(v) for name, v in model.evaluate(x, batch_size=8, verbose=0, return_dict=True).items()
     }
-    assert int(model.step.value) == 3
+    assert int(model.step.numpy()) == 3
     weights = {}
     for i, (weight, old) in enumerate(zip(model.weights, before, strict=True)):
         values = getattr(weight.value, "values", [weight.value])
@@ -66,11 +66,10 @@ def main(strategy, folder):
     from zoo import distribution
 
     found = {}
+    one = distribution.strategy(strategy, 2 if strategy == "mirrored" else None)
     for name, arguments in CASES.items():
         try:
-            metrics, weights = train(
-                distribution.strategy(strategy, 2 if strategy == "mirrored" and not found else None), **arguments
-            )
+            metrics, weights = train(one, **arguments)
         except Exception as e:
             print(name, repr(e)[:3000])
             continue

@@ -247,7 +247,8 @@ def test_an_export_is_replaced(tmp_path):
     old = Card.read(export_model(first, folder, card_for("digits/vae", first))).checksum
     export_model(second, folder, card_for("digits/vae", second))
     assert Card.read(folder).checksum == checksum(folder) != old
-    np.testing.assert_allclose(load_export(folder).sample(2, 0)["mean"], second.sample(2, seed=0), atol=1e-6)
+    loaded = load_export(folder)
+    np.testing.assert_allclose(loaded.sample(2, 0)["mean"], second.sample(2, seed=0), atol=1e-6)
     assert os.listdir(tmp_path) == ["export"]
 
 

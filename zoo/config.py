@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model, field_validator, model_validator
 
 from zoo.data.catalogue import source
+from zoo.data.splits import parse
 from zoo.models import METHODS
 from zoo.networks import NETWORKS
 from zoo.parameters import Count, Fraction, NonNegative, Positive, Seed, nearest, one_line, signature
@@ -51,9 +52,15 @@ class Data(Section):
             raise ValueError("path: missing; the data set 'files' needs the path of an array file or a folder")
         if self.name != "files" and self.path:
             raise ValueError(f"path: only the data set 'files' takes one, not {self.name!r}")
+        if self.labels is not None and self.labels not in found.labels:
+            raise ValueError(f"labels: {self.name} has no {self.labels!r}; {nearest(self.labels, found.labels)}")
         for split in ("train", "validation", "test"):
             if getattr(self, split) is None:
                 object.__setattr__(self, split, found.splits[split])
+            try:
+                parse(getattr(self, split))
+            except ValueError as error:
+                raise ValueError(f"{split}: {error}") from None
         return self
 
 

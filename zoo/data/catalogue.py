@@ -6,8 +6,9 @@ reject a misspelt one at once.
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, field
+
+from zoo.parameters import nearest
 
 BINARIZE = (None, "fixed", "dynamic")
 """What `binarize` may be: gray pixels, pixels drawn once, or pixels drawn afresh in every epoch."""
@@ -153,12 +154,6 @@ _SOURCES = (
 CATALOGUE: dict[str, Source] = {entry.name: entry for entry in _SOURCES}
 
 
-def did_you_mean(given: object, known: tuple[str, ...] | list[str]) -> str:
-    """Returns "did you mean a, b? Known: a, b, c." for the end of an error about a name."""
-    near = difflib.get_close_matches(str(given), known, n=3)
-    return (f"did you mean {' or '.join(near)}? " if near else "") + f"Known: {', '.join(known)}"
-
-
 def source(name: str) -> Source:
     """Returns the data set called `name`; its TFDS name ("emnist/balanced") will do as well.
 
@@ -168,4 +163,4 @@ def source(name: str) -> Source:
     for entry in _SOURCES:
         if name in (entry.name, entry.tfds):
             return entry
-    raise ValueError(f"unknown data set {name!r}: {did_you_mean(name, list(CATALOGUE))}")
+    raise ValueError(f"unknown data set {name!r}; {nearest(name, CATALOGUE)}")

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from zoo.data.arrays import ArrayFile
-from zoo.data.catalogue import BINARIZE, Source, did_you_mean, source
+from zoo.data.catalogue import BINARIZE, Source, source
 from zoo.data.examples import Examples
 from zoo.data.folders import ImageFolder
 from zoo.data.pixels import binarize_once
 from zoo.data.resizing import fit, with_channels
 from zoo.data.splits import parse, resolve
+from zoo.parameters import nearest
 
 # A folder is sorted by class, and a file may be: without a permutation its first 80 % would lack the last classes.
 _PERMUTATION_SEED = 0
@@ -84,11 +85,11 @@ def _check_options(
     if channels not in (None, 1, 3):
         raise ValueError(f"channels must be 1 (gray) or 3 (colour), got {channels!r}")
     if binarize not in BINARIZE:
-        raise ValueError(f"unknown binarize {binarize!r}: {did_you_mean(binarize, ['fixed', 'dynamic'])}")
+        raise ValueError(f"unknown binarize {binarize!r}; {nearest(binarize, ['fixed', 'dynamic'])}")
     if labels is None:
         return chosen.default_label
     if labels not in chosen.labels:
-        known = did_you_mean(labels, chosen.labels) if chosen.labels else "it has no labels"
+        known = nearest(labels, chosen.labels) if chosen.labels else "it has no labels"
         raise ValueError(f"the data set {chosen.name!r} has no labels {labels!r}: {known}")
     return labels
 

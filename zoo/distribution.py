@@ -5,6 +5,7 @@ With one replica every function here is the identity and adds nothing to the gra
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from typing import Any
 
@@ -38,6 +39,12 @@ def strategy(name: str = "default", logical_devices: int | None = None) -> tf.di
             raise ValueError("logical devices: TensorFlow is already running; ask before its first use") from None
     if name == "default":
         return tf.distribute.get_strategy()
+    return _mirrored()
+
+
+@functools.cache
+def _mirrored() -> tf.distribute.Strategy:
+    """The process's one mirrored strategy: a second one would use the first one's collective keys and abort."""
     if tf.config.list_physical_devices("GPU"):
         return tf.distribute.MirroredStrategy()
     return tf.distribute.MirroredStrategy([d.name for d in tf.config.list_logical_devices("CPU")])

@@ -128,9 +128,8 @@ def main():
     ):
         ratios = [a / b for a, b in zip(speeds[above], speeds[below], strict=True)]
         spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-        print(
-            f"{text}: median {statistics.median(ratios):.2f}, {spread}, standard deviation {statistics.stdev(ratios):.2f}"
-        )
+        deviation = statistics.stdev(ratios)
+        print(f"{text}: median {statistics.median(ratios):.2f}, {spread}, standard deviation {deviation:.2f}")
 
 
 if __name__ == "__main__":

@@ -9,27 +9,34 @@ import numpy as np
 import pytest
 
 SHAPE, LATENTS, BATCH = (4, 4, 1), 2, 8
-QUEUE = {"queue_size": 20, "momentum": 0.5}
 # 24 rows are three full batches; of 19 the last batch is 3, which two replicas share as 2 and 1, of 17 it is 1.
 CASES = {
     "vae": {"arguments": {"warmup_steps": 2}},
-    "clipped weight by weight": {"clip": {"clipnorm": 0.05}},
-    "ragged and weighted": {"rows": 19, "weighted": True, "clip": {"clipvalue": 0.01}},
-    "single and learned": {
+    "single, weighted, learned": {
         "rows": 17,
-        "clip": {},
+        "weighted": True,
+        "clip": {"clipnorm": 0.5},
         "arguments": {"likelihood": {"name": "gaussian", "variance": 0.5, "learned": True}},
     },
-    "queue": {"method": "ContrastiveVAE", "arguments": QUEUE},
-    "queue, ragged": {"method": "ContrastiveVAE", "rows": 19, "arguments": {**QUEUE, "elbo_on": "original"}},
-    "in batch": {"method": "ContrastiveVAE", "arguments": {**QUEUE, "queue_size": 0}},
-    "in batch, ragged": {"method": "ContrastiveVAE", "rows": 19, "arguments": {"queue_size": 0}},
+    "queue, ragged": {
+        "method": "ContrastiveVAE",
+        "rows": 19,
+        "evaluated": False,
+        "arguments": {"queue_size": 14, "momentum": 0.5, "views": [], "elbo_on": "original"},
+    },
+    "in batch": {"method": "ContrastiveVAE", "arguments": {"queue_size": 0, "momentum": 0.5}},
 }
-CONVOLUTIONS = {"network": "conv", "method": "ContrastiveVAE", "rows": 11, "arguments": QUEUE}
+CONVOLUTIONS = {
+    "method": "ContrastiveVAE",
+    "network": "conv",
+    "rows": 11,
+    "evaluated": False,
+    "arguments": {"queue_size": 8, "momentum": 0.5, "views": []},
+}
 
 
-def train(strategy, method="VAE", network="mlp", rows=24, weighted=False, clip=None, arguments=None):
-    """Trains for an epoch and evaluates: the metrics, and each weight on each replica, before and after."""
+def train(strategy, method="VAE", network="mlp", rows=24, weighted=False, evaluated=True, clip=None, arguments=None):
+    """Trains for an epoch: the metrics, and the weights before and after, the latter on each replica."""
     import keras
 
     import zoo
@@ -43,12 +50,12 @@ def train(strategy, method="VAE", network="mlp", rows=24, weighted=False, clip=N
     with strategy.scope():
         size = {} if network == "conv" else {"depth": 1, "width": 16}
         model = getattr(zoo, method)(*build(network, shape, LATENTS, **size), LATENTS, seed=1, **(arguments or {}))
-        clip = {"global_clipnorm": 0.1} if clip is None else clip
+        clip = {"global_clipnorm": 1.0} if clip is None else clip
         model.compile(keras.optimizers.SGD(0.1, momentum=0.9, **clip))
     before = [w.numpy() for w in model.weights]
     history = model.fit(x, sample_weight=sample_weight, batch_size=BATCH, shuffle=False, verbose=0).history
     metrics = {name: values[0] for name, values in history.items()}
-    held_out = model.evaluate(x, batch_size=BATCH, verbose=0, return_dict=True)
+    held_out = model.evaluate(x, batch_size=BATCH, verbose=0, return_dict=True) if evaluated else {}
     metrics |= {f"val_{name}": value for name, value in held_out.items()}
     replicas = [[v.numpy() for v in getattr(w.value, "values", [w.value])] for w in model.weights]
     names = [f"{i} {w.name}" for i, w in enumerate(model.weights)]
@@ -106,7 +113,7 @@ def test_two_devices_take_the_steps_of_one(results, case):
 @pytest.mark.parametrize("case", CASES)
 def test_two_devices_report_the_metrics_of_one(results, case):
     one, two = results["default"][case]["metrics"], results["mirrored"][case]["metrics"]
-    assert one.keys() == two.keys() >= {"loss", "distortion", "rate", "elbo", "val_loss"}
+    assert one.keys() == two.keys() >= {"loss", "distortion", "rate", "elbo"}
     for name, value in one.items():
         assert two[name] == pytest.approx(value, rel=1e-5), name
 
@@ -116,7 +123,7 @@ def test_clipping_bites(results):
     vae = results["default"]["vae"]
     steps = [np.subtract(b, r[0]) for b, r in zip(vae["before"], vae["replicas"], strict=True) if np.ndim(b)]
     norm = np.sqrt(sum(np.square(step).sum() for step in steps))
-    assert 0.3 < norm / (0.1 * 0.1) < 5.62
+    assert 0.3 < norm / (0.1 * 1.0) < 5.62
 
 
 def test_batch_normalisation_trains_on_two_devices(results):

@@ -252,15 +252,20 @@ def test_an_export_is_replaced(tmp_path):
     assert os.listdir(tmp_path) == ["export"]
 
 
-def test_a_failure_leaves_the_old_export(small_export, tmp_path, monkeypatch):
+@pytest.mark.parametrize("step", ["writing", "renaming"])
+def test_a_failure_leaves_the_old_export(small_export, tmp_path, monkeypatch, step):
     model, _ = small_export
     folder = export_model(model, tmp_path / "export", card_for("digits/vae", model))
     old = checksum(folder)
 
-    def full(self, directory):
+    def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Card, "write", full)
+    rename = Path.rename
+    if step == "writing":
+        monkeypatch.setattr(Card, "write", full)
+    else:
+        monkeypatch.setattr(Path, "rename", lambda old, to: full() if old.suffix == ".new" else rename(old, to))
     with pytest.raises(ValueError, match=r"export: cannot be written: No space left on device$"):
         export_model(model, folder, card_for("digits/vae", model))
     assert Card.read(folder).checksum == checksum(folder) == old

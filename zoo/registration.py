@@ -20,6 +20,7 @@ SAVED_CLASSES = {
     "zoo.models.vae": ["VAE"],
     "zoo.models.contrastive": ["ContrastiveVAE"],
     "zoo.networks.posterior": ["GaussianHead"],
+    "zoo.networks.normalization": ["FusedBatchNormalization"],
     "zoo.likelihoods": ["Bernoulli", "Gaussian"],
     "zoo.views": ["RandomResizedCrop", "RandomFlip", "ColorJitter", "RandomGrayscale"],
 }

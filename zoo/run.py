@@ -159,6 +159,8 @@ def train(
         raise RunError(f"{run.path}: {error}; {kept}") from None
     except OSError as error:
         raise RunError(f"{run.path}: cannot be written: {error.strerror or error}") from None
+    except tf.errors.OpError as error:
+        raise RunError(f"{run.path}: {error.message.splitlines()[0]}") from None
     finally:
         for watcher in watchers:
             if isinstance(watcher, callbacks.Progress):

@@ -33,11 +33,23 @@ def _per_image(values: tf.Tensor) -> tf.Tensor:
     return values[:, None, None, None]
 
 
+def _interpolation(start: tf.Tensor, length: tf.Tensor, size: int) -> tf.Tensor:
+    """Linear interpolation from `size` pixels to as many inside [start, start + length] of the unit interval.
+
+    start and length are [batch]; the result is [batch, size, size], a row for each new pixel.
+    """
+    pixels = tf.range(size, dtype=tf.float32)
+    places = size * start[:, None] + length[:, None] * (pixels + 0.5) - 0.5
+    places = tf.clip_by_value(places, 0.0, size - 1.0)
+    return tf.nn.relu(1.0 - tf.abs(places[:, :, None] - pixels))
+
+
 class View(keras.layers.Layer):
     """Base of the random views: a probability with which it applies, and `transform`."""
 
     def __init__(self, probability: float = 1.0, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        # Float32 also under mixed precision: these are images, not activations.
+        super().__init__(**{"dtype": "float32", **kwargs})
         self.probability = probability
 
     def transform(self, images: tf.Tensor, draws: Draws, stream: str) -> tf.Tensor:
@@ -97,9 +109,12 @@ class RandomResizedCrop(View):
         width = tf.minimum(1.0, tf.sqrt(area * ratio))
         top = (1 - height) * u[:, 2]
         left = (1 - width) * u[:, 3]
-        boxes = tf.stack([top, left, top + height, left + width], axis=1)
-        size = images.shape[1:3]
-        return tf.image.crop_and_resize(images, boxes, tf.range(n), size)
+        # Two small matrix products an image, not tf.image.crop_and_resize, which XLA cannot compile.
+        rows, columns = (
+            _interpolation(start, length, size)
+            for start, length, size in ((top, height, images.shape[1]), (left, width, images.shape[2]))
+        )
+        return tf.einsum("nij,njkc,nlk->nilc", rows, images, columns)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

@@ -10,6 +10,7 @@ import keras
 from keras import layers
 
 from zoo.networks import Networks
+from zoo.networks.normalization import FusedBatchNormalization
 from zoo.parameters import checked
 
 
@@ -39,7 +40,7 @@ def conv(image_shape: tuple, latent_dim: int, output_activation: str = "linear")
     x = inputs = keras.Input(image_shape, name="image")
     for filters, padding in ((32, "valid"), (64, "same"), (128, "same")):
         x = layers.Conv2D(filters, 3, strides=2, padding=padding)(x)
-        x = layers.ReLU()(layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x))
+        x = layers.ReLU()(FusedBatchNormalization(momentum=0.9, epsilon=1e-5)(x))
     encoder = keras.Model(inputs, x, name="encoder")
 
     # === Decoder ===
@@ -54,7 +55,7 @@ def conv(image_shape: tuple, latent_dim: int, output_activation: str = "linear")
             x = layers.Conv2DTranspose(filters, 3, strides=2, padding="valid", output_padding=1)(x)
         else:
             x = layers.Cropping2D(1)(layers.Conv2DTranspose(filters, 3, strides=2, padding="valid")(x))
-        x = layers.ReLU()(layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x))
+        x = layers.ReLU()(FusedBatchNormalization(momentum=0.9, epsilon=1e-5)(x))
     x = layers.Conv2DTranspose(image_shape[2], 3, padding="same")(x)
     outputs = layers.Activation(output_activation, dtype="float32")(x)
     return Networks(encoder, keras.Model(z, outputs, name="decoder"))

@@ -1,0 +1,174 @@
+"""Callbacks: what they measure, when they speak, and what they stop."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from zoo import VAE, callbacks, metrics, networks
+from zoo.callbacks import checkpoint, record
+from zoo.callbacks.checkpoint import CheckpointError
+from zoo.callbacks.nan import TrainingDivergedError
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (40, 4, 4, 1)).astype(np.uint8)
+
+
+def small_model(**arguments):
+    model = VAE(*networks.build("mlp", (4, 4, 1), 3, depth=1, width=8), latent_dim=3, seed=0, **arguments)
+    model.compile(keras.optimizers.SGD(1e-3))
+    return model
+
+
+def test_information_adds_the_metrics_of_the_whole_set():
+    model = small_model()
+    watcher = callbacks.Information(IMAGES, every=2, batch_size=7)
+    history = model.fit(IMAGES, epochs=3, verbose=0, callbacks=[watcher]).history
+    # Epochs 1 and 3 were not measured.
+    assert len(history["val_mutual_information"]) == 1
+    model = small_model()
+    model.set_weights(model.get_weights())
+    logs = {}
+    watcher.set_model(model)
+    watcher.on_epoch_end(1, logs)
+    loc, scale = model.encode(IMAGES)
+    assert logs["val_mutual_information"] == pytest.approx(metrics.mutual_information(loc, scale), abs=1e-5)
+    assert logs["val_marginal_kl"] == pytest.approx(metrics.marginal_kl(loc, scale), abs=1e-5)
+    assert logs["val_active_units"] == metrics.active_units(loc)
+    np.testing.assert_allclose(watcher.loc, loc, atol=1e-6)
+
+
+def logs_of(units, information):
+    return {"val_active_units": units, "val_mutual_information": information, "val_rate": 0.1}
+
+
+def test_the_alarm_speaks_once_and_only_after_its_patience():
+    said = []
+    alarm = callbacks.CollapseAlarm(active_units=2, mutual_information=0.5, patience=2, announce=said.append)
+    alarm.on_epoch_end(0, logs_of(1, 3.0))
+    alarm.on_epoch_end(1, logs_of(5, 3.0))  # healthy: it counts from the start again
+    alarm.on_epoch_end(2, logs_of(5, 0.1))
+    alarm.on_epoch_end(3, {"loss": 1.0})  # not measured: neither healthy nor low
+    assert not said
+    alarm.on_epoch_end(4, logs_of(0, 0.1))
+    alarm.on_epoch_end(5, logs_of(0, 0.1))
+    (line,) = said
+    assert "\n" not in line
+    for words in ("0 active units", "0.10 nats", "rate 0.10", "2 epochs", "epoch 5", "contrastive", "beta"):
+        assert words in line
+
+
+def test_an_alarm_without_patience_is_off():
+    said = []
+    alarm = callbacks.CollapseAlarm(patience=0, announce=said.append)
+    for epoch in range(5):
+        alarm.on_epoch_end(epoch, logs_of(0, 0.0))
+    assert not said
+
+
+def test_nan_stops_at_its_step_and_names_the_term():
+    images = np.zeros([12, 4, 4, 1], np.float32)
+    images[9] = np.nan
+    model = small_model(likelihood="gaussian")
+    dataset = tf.data.Dataset.from_tensor_slices(images).batch(4)
+    with pytest.raises(TrainingDivergedError, match=r"^epoch 1, step 3: distortion .*became NaN$"):
+        model.fit(dataset, verbose=0, callbacks=[callbacks.StopOnNaN()])
+
+
+def test_a_checkpoint_brings_back_weights_optimiser_and_counters(tmp_path):
+    model = small_model()
+    model.compile(keras.optimizers.SGD(1e-3, momentum=0.9))
+    model.fit(IMAGES, epochs=3, verbose=0, callbacks=[callbacks.Checkpoint(tmp_path)])
+    assert [p.name for p in checkpoint.checkpoints(tmp_path)] == ["epoch-0002", "epoch-0003"]
+    other = small_model()
+    other.compile(keras.optimizers.SGD(1e-3, momentum=0.9))
+    assert checkpoint.restore(tmp_path, other, print) == 3
+    assert int(other.step.numpy()) == int(model.step.numpy()) == 6
+    for a, b in zip(model.variables, other.variables, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+    for a, b in zip(model.optimizer.variables, other.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
+@pytest.mark.parametrize("damage", ["bit", "cut", "state", "gone"])
+def test_damaged_checkpoints_are_passed_over_and_named(tmp_path, damage):
+    model = small_model()
+    model.fit(IMAGES, epochs=2, verbose=0, callbacks=[callbacks.Checkpoint(tmp_path)])
+    latest = tmp_path / "epoch-0002"
+    weights = latest / checkpoint.WEIGHTS
+    content = bytearray(weights.read_bytes())
+    if damage == "bit":
+        content[-1] ^= 1
+        weights.write_bytes(content)
+    elif damage == "cut":
+        weights.write_bytes(content[: len(content) // 2])
+    elif damage == "state":
+        (latest / checkpoint.STATE).write_text("{")
+    else:
+        weights.unlink()
+    said = []
+    assert checkpoint.restore(tmp_path, model, said.append) == 1
+    (line,) = said
+    assert "epoch-0002 is damaged" in line and "\n" not in line
+    (tmp_path / "epoch-0001" / checkpoint.STATE).unlink()
+    assert checkpoint.restore(tmp_path, model, said.append) == 0
+    assert "no good checkpoint" in said[-1]
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path):
+    model = small_model()
+    saver = callbacks.Checkpoint(tmp_path)
+    saver.set_model(model)
+    saver.on_epoch_end(0)
+    model.head.loc.bias.assign([np.inf, 0, 0])
+    with pytest.raises(CheckpointError, match="epoch 2"):
+        saver.on_epoch_end(1)
+    assert [p.name for p in checkpoint.checkpoints(tmp_path)] == ["epoch-0001"]
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(tmp_path, monkeypatch):
+    model = small_model()
+    saver = callbacks.Checkpoint(tmp_path)
+    saver.set_model(model)
+    saver.on_epoch_end(0)
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(model, "save_weights", full)
+    with pytest.raises(CheckpointError, match=r"epoch 2.*No space left on device"):
+        saver.on_epoch_end(1)
+    assert [p.name for p in tmp_path.iterdir()] == ["epoch-0001"]
+
+
+def test_the_record_is_cut_back_and_a_torn_line_is_left_out(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    recorder = callbacks.Record(path)
+    for epoch in range(3):
+        recorder.on_epoch_end(epoch, {"loss": np.float32(0.1) * epoch, "elbo": -1.0})
+    whole = path.read_bytes()
+    with path.open("a") as file:
+        file.write('{"epoch": 4, "lo')
+    assert [row["epoch"] for row in record.rows(path)] == [1, 2, 3]
+    assert len(record.truncate(path, 3)) == 3
+    assert path.read_bytes() == whole
+    assert record.truncate(path, 1) == [{"epoch": 1, "elbo": -1.0, "loss": 0.0}]
+    assert record.rows(tmp_path / "none.jsonl") == []
+
+
+def test_replay_brings_a_plateau_to_where_it_was():
+    losses = [5.0, 4.0, 4.5, 4.6, 4.7, 4.8]
+
+    def plateau(epochs, rows=()):
+        model = small_model()
+        schedule = keras.callbacks.ReduceLROnPlateau(monitor="loss", factor=0.5, patience=2, min_lr=1e-9)
+        replay = callbacks.Replay(rows, [schedule], 1e-3)
+        for callback in (schedule, replay):
+            callback.set_model(model)
+            callback.on_train_begin()
+        for epoch in epochs:
+            schedule.on_epoch_end(epoch, {"loss": losses[epoch]})
+        return float(model.optimizer.learning_rate), schedule.wait, schedule.best
+
+    rows = [{"epoch": epoch + 1, "loss": losses[epoch]} for epoch in range(3)]
+    assert plateau(range(3, 6), rows) == plateau(range(6))
+    assert plateau(range(3, 6)) != plateau(range(6))

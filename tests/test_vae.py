@@ -1,0 +1,345 @@
+"""The VAE's terms against TFP and closed forms, and its step against plain gradient descent."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy.stats import bernoulli, norm
+from tensorflow_probability import distributions as tfd
+
+import zoo
+from zoo.networks import build
+
+SHAPE, LATENTS = (5, 4, 1), 3
+TERMS = ["loss", "distortion", "rate", "elbo"]
+
+
+def make(likelihood="bernoulli", shape=SHAPE, **arguments):
+    networks = build("mlp", shape, LATENTS, "linear", depth=1, width=16)
+    return zoo.VAE(*networks, LATENTS, likelihood=likelihood, **{"seed": 0, **arguments})
+
+
+def compiled(rate=0.1, **arguments):
+    keras.utils.set_random_seed(0)
+    model = make(**arguments)
+    model.compile(keras.optimizers.SGD(rate))
+    return model
+
+
+def images(n=12, shape=SHAPE, seed=0):
+    return np.random.default_rng(seed).random((n, *shape)).astype("float32")
+
+
+def weights_after(x, sample_weight=None, steps=1, **arguments):
+    model = compiled(**arguments)
+    for _ in range(steps):
+        model.train_on_batch(x, sample_weight=sample_weight)
+    return model.get_weights()
+
+
+def assert_weights_equal(these, those, **tolerance):
+    for this, that in zip(these, those, strict=True):
+        np.testing.assert_allclose(this, that, **({"rtol": 0, "atol": 1e-6} | tolerance))
+
+
+def assert_one_line(error, *parts):
+    message = str(error.value)
+    assert "\n" not in message
+    for part in parts:
+        assert part in message
+
+
+# ── The terms ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def parts_of(model, x):
+    """What the step computes from: the decoder's output at its sample, loc, scale and the terms."""
+    terms = {name: term.numpy() for name, term in model.objective(tf.constant(x), training=False).items()}
+    latents = model.infer(tf.constant(x))
+    return model.decoder(latents.sample()).numpy(), latents.code().numpy(), latents.scale().numpy(), terms
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_bernoulli_distortion(binary):
+    x = images()
+    x = np.round(x) if binary else x
+    logits, _, _, terms = parts_of(make(), x)
+    p = 1 / (1 + np.exp(-logits.astype("float64")))
+    if binary:
+        expected = -bernoulli(p).logpmf(x).sum((1, 2, 3))
+    else:
+        expected = -(x * np.log(p) + (1 - x) * np.log1p(-p)).sum((1, 2, 3))
+    np.testing.assert_allclose(terms["distortion"], expected, rtol=1e-5)
+    assert "sum_of_squares" not in terms
+
+
+@pytest.mark.parametrize("learned", [False, True])
+@pytest.mark.parametrize("variance", [0.5, 0.03])
+def test_gaussian_distortion(variance, learned):
+    x = images() * 3 - 1
+    likelihood = {"name": "gaussian", "variance": variance, "learned": learned}
+    means, _, _, terms = parts_of(make(likelihood), x)
+    np.testing.assert_allclose(terms["distortion"], -norm(means, variance**0.5).logpdf(x).sum((1, 2, 3)), rtol=1e-5)
+    np.testing.assert_allclose(terms["sum_of_squares"], ((x - means) ** 2).sum((1, 2, 3)), rtol=1e-5)
+    if variance == 0.5:
+        constant = 0.5 * x[0].size * np.log(2 * np.pi * 0.5)
+        np.testing.assert_allclose(terms["distortion"], terms["sum_of_squares"] + constant, rtol=1e-5)
+
+
+def test_learned_variance_approaches_the_mean_square_error():
+    x = images(64)
+    model = compiled(0.05, likelihood={"name": "gaussian", "variance": 1.0, "learned": True})
+    fixed = compiled(0.05, likelihood={"name": "gaussian", "variance": 1.0})
+    for each in (model, fixed):
+        each.compile(keras.optimizers.Adam(0.05))
+        history = each.fit(x, batch_size=64, epochs=100, verbose=0).history
+        squares = history["sum_of_squares"][-1] / x[0].size
+        found = float(np.exp(each.likelihood.log_variance.numpy()))
+        assert found == pytest.approx(squares if each is model else 1.0, rel=0.05)
+    assert len(model.trainable_variables) == len(fixed.trainable_variables) + 1
+
+
+def test_rate_and_elbo():
+    model = make(beta=3.0)
+    _, loc, scale, terms = parts_of(model, images())
+    prior = tfd.MultivariateNormalDiag(tf.zeros(LATENTS))
+    expected = tfd.kl_divergence(tfd.MultivariateNormalDiag(loc, scale), prior)
+    np.testing.assert_allclose(terms["rate"], expected, rtol=1e-5)
+    np.testing.assert_allclose(terms["elbo"], -terms["distortion"] - terms["rate"], rtol=1e-6)
+    np.testing.assert_allclose(terms["loss"], terms["distortion"] + 3.0 * terms["rate"], rtol=1e-6)
+    assert all(term.shape == (12,) for term in terms.values())
+
+
+def test_the_sample_is_reparameterised_noise():
+    model = make()
+    latents = [model.infer(tf.constant(images())) for _ in range(2)]
+    noise = (latents[0].sample() - latents[0].code()) / latents[0].scale()
+    np.testing.assert_array_equal(latents[0].sample(), latents[1].sample())
+    model.step.assign_add(1)
+    training = [model.infer(tf.constant(images()), training=True).sample() for _ in range(2)]
+    np.testing.assert_array_equal(*training)
+    model.step.assign_add(1)
+    assert np.abs(model.infer(tf.constant(images()), training=True).sample() - training[0]).min() > 0
+    many = make().infer(tf.zeros([4000, *SHAPE]), training=True)
+    noise = ((many.sample() - many.code()) / many.scale()).numpy()
+    np.testing.assert_allclose(noise.mean(0), 0, atol=0.06)
+    np.testing.assert_allclose(np.cov(noise.T), np.eye(LATENTS), atol=0.08)
+
+
+def test_beta_and_warm_up_weigh_the_rate():
+    """The step's gradient is that of distortion + β · min(1, step / warmup_steps) · rate."""
+    x = images()
+    for steps, factor in ((0, 0.0), (1, 0.25), (3, 0.75), (4, 1.0), (9, 1.0)):
+        model = compiled(beta=2.0, warmup_steps=4)
+        model.step.assign(steps)
+        loss = model.train_on_batch(x, return_dict=True)
+        expected = loss["distortion"] + 2.0 * factor * loss["rate"]
+        assert loss["loss"] == pytest.approx(expected, rel=1e-5)
+        # Evaluation does not warm up.
+        held_out = model.evaluate(x, verbose=0, return_dict=True)
+        assert held_out["loss"] == pytest.approx(held_out["distortion"] + 2.0 * held_out["rate"], rel=1e-5)
+    assert_weights_equal(weights_after(x, beta=0.0), weights_after(x, beta=5.0, warmup_steps=9))
+
+
+def test_one_step_is_gradient_descent_on_the_mean_loss():
+    x = tf.constant(images())
+    model = compiled(beta=2.0)
+    with tf.GradientTape() as tape:
+        loc, scale = model.head(model.encoder(x))
+        z = loc + scale * tf.constant(model.draws(True).normal("posterior", [12, LATENTS]))
+        log_p = tfd.Independent(tfd.Bernoulli(logits=model.decoder(z)), 3).log_prob(x)
+        rate = 0.5 * tf.reduce_sum(loc**2 + scale**2 - 1 - 2 * tf.math.log(scale), axis=1)
+        loss = tf.reduce_mean(-log_p + 2.0 * rate)
+    variables = model.trainable_variables
+    expected = [v - 0.1 * g for v, g in zip(variables, tape.gradient(loss, variables), strict=True)]
+    found = model.train_on_batch(x, return_dict=True)
+    assert found["loss"] == pytest.approx(float(loss), rel=1e-5)
+    assert_weights_equal(model.trainable_variables, expected)
+    assert int(model.step.value) == 1
+
+
+# ── What is fed ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_sample_weights():
+    x = images(4)
+    ones_and_zeros = np.array([1, 1, 0, 0], "float32")
+    model, half = compiled(), compiled()
+    weighted = model.train_on_batch(x, sample_weight=ones_and_zeros, return_dict=True)
+    alone = half.train_on_batch(x[:2], return_dict=True)
+    assert {k: pytest.approx(v, rel=1e-5) for k, v in weighted.items()} == alone
+    assert_weights_equal(model.trainable_variables, half.trainable_variables)
+    assert_weights_equal(weights_after(x, np.full(4, 7.0)), weights_after(x))
+    halves = [weights_after(x[rows])[3] for rows in (slice(2), slice(2, 4))]
+    assert np.abs(halves[0] - halves[1]).max() > 1e-4
+    assert all(np.isfinite(w).all() for w in weights_after(x, np.zeros(4)))
+
+
+def test_fit_takes_arrays_and_datasets_of_every_kind():
+    pixels = np.random.default_rng(0).integers(0, 256, (12, *SHAPE)).astype("uint8")
+    x, y, w = (pixels / 255).astype("float32"), np.arange(12), np.linspace(1, 2, 12).astype("float32")
+
+    def fitted(*data, **arguments):
+        model = compiled()
+        model.fit(*data, epochs=2, shuffle=False, verbose=0, **arguments)
+        return model.get_weights()
+
+    def batches(*parts):
+        return tf.data.Dataset.from_tensor_slices(parts if len(parts) > 1 else parts[0]).batch(6)
+
+    plain = fitted(x, batch_size=6)
+    for data in ([x, y], [pixels], [x.astype("float64")], [x.astype("float16").astype("float64")]):
+        tolerance = {"atol": 1e-3} if data[0].dtype == "float64" and len(data) == 1 else {}
+        assert_weights_equal(fitted(*data, batch_size=6), plain, **tolerance)
+    for data in (batches(x), batches(x, y), batches(pixels), batches(x.astype("float64"), y)):
+        assert_weights_equal(fitted(data), plain)
+    weighted = fitted(x, y, batch_size=6, sample_weight=w)
+    assert np.abs(weighted[2] - plain[2]).max() > 1e-5
+    assert_weights_equal(fitted(batches(x, y, w)), weighted)
+    black_and_white = pixels > 127
+    assert_weights_equal(fitted(black_and_white, batch_size=6), fitted(black_and_white.astype("float32"), batch_size=6))
+
+
+# ── What users call ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
+def test_shapes_and_ranges(likelihood):
+    model, x = make(likelihood), images(7)
+    loc, scale = model.encode(x)
+    assert loc.shape == scale.shape == (7, LATENTS)
+    assert np.min(scale) > 0
+    decoded, reconstructed, predicted = model.decode(loc), model.reconstruct(x), model.predict(x, verbose=0)
+    assert decoded.shape == reconstructed.shape == predicted.shape == (7, *SHAPE)
+    np.testing.assert_allclose(decoded, reconstructed)
+    np.testing.assert_allclose(predicted, reconstructed, atol=1e-6)
+    raw = model.decoder(loc).numpy()
+    np.testing.assert_allclose(decoded, 1 / (1 + np.exp(-raw)) if likelihood == "bernoulli" else raw, rtol=1e-5)
+    assert model.sample(5).shape == (5, *SHAPE)
+    assert model.log_prob(x, samples=4).shape == (7,)
+    pixels = np.round(x * 255).astype("uint8")
+    np.testing.assert_allclose(model.encode(pixels).loc, model.encode(pixels / 255).loc, atol=1e-6)
+    np.testing.assert_allclose(model.predict(pixels, verbose=0), model.reconstruct(pixels), atol=1e-6)
+
+
+def test_samples_follow_their_seed():
+    model = make()
+    np.testing.assert_array_equal(model.sample(4, seed=1), model.sample(4, seed=1))
+    assert np.abs(model.sample(4, seed=1) - model.sample(4, seed=2)).min() > 0
+    assert np.abs(model.sample(4) - model.sample(4)).min() > 0
+
+
+def test_networks_that_learn_their_input_in_fit(tmp_path):
+    """Unbuilt Sequential networks, the commonest thing a user brings."""
+    encoder = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(8, "relu")])
+    decoder = keras.Sequential([keras.layers.Dense(20), keras.layers.Reshape(SHAPE)])
+    model = zoo.VAE(encoder, decoder, LATENTS, seed=0)
+    model.compile(keras.optimizers.SGD(0.1))
+    history = model.fit(images(), epochs=8, verbose=0, validation_data=images(seed=1)).history
+    assert history["loss"][-1] < history["loss"][0]
+    assert set(history) == {*TERMS, *(f"val_{name}" for name in TERMS)}
+    model.save(tmp_path / "m.keras")
+    loaded = keras.saving.load_model(tmp_path / "m.keras")
+    np.testing.assert_allclose(loaded.encode(images()).loc, model.encode(images()).loc, atol=1e-6)
+
+
+def test_networks_that_learn_their_input_without_fit():
+    decoder = keras.Sequential([keras.layers.Dense(20), keras.layers.Reshape(SHAPE)])
+    model = zoo.VAE(keras.Sequential([keras.layers.Flatten()]), decoder, LATENTS)
+    assert model.reconstruct(images(3)).shape == (3, *SHAPE)
+
+
+def test_evaluation_is_deterministic():
+    model, x = compiled(), images()
+    first = model.evaluate(x, batch_size=5, verbose=0, return_dict=True)
+    assert model.evaluate(x, batch_size=5, verbose=0, return_dict=True) == first
+    history = model.fit(x, verbose=0, validation_data=(x,), validation_batch_size=5).history
+    again = model.evaluate(x, batch_size=5, verbose=0, return_dict=True)
+    assert {name: history[f"val_{name}"][0] for name in TERMS} == again
+    assert list(first) == sorted(TERMS) or list(first) == TERMS
+
+
+def test_the_same_seed_trains_to_the_same_bits():
+    x = images()
+    these, those, others = (weights_after(x, steps=5, seed=seed) for seed in (3, 3, 4))
+    for this, that in zip(these, those, strict=True):
+        np.testing.assert_array_equal(this, that)
+    assert np.abs(these[3] - others[3]).max() > 0
+    keras.utils.set_random_seed(1)
+    seeds = [make(seed=None).seed for _ in range(2)]
+    keras.utils.set_random_seed(1)
+    assert [make(seed=None).seed for _ in range(2)] == seeds
+    assert seeds[0] != seeds[1]
+
+
+# ── Mistakes ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        ({"beta": -1}, ("VAE", "beta", "-1")),
+        ({"beta": float("nan")}, ("VAE", "beta")),
+        ({"warmup_steps": -1}, ("warmup_steps",)),
+        ({"seed": 2**31}, ("seed",)),
+        ({"likelihood": "gausian"}, ("gausian", "did you mean 'gaussian'?", "bernoulli")),
+        ({"likelihood": {"name": "gaussian", "variance": 0}}, ("variance", "greater than 0")),
+        ({"likelihood": {"name": "gaussian", "varience": 1}}, ("varience",)),
+        ({"likelihood": {"variance": 1}}, ("likelihood", "gaussian")),
+    ],
+)
+def test_bad_hyperparameters(arguments, parts):
+    with pytest.raises(ValueError) as error:
+        make(**arguments)
+    assert_one_line(error, *parts)
+
+
+@pytest.mark.parametrize("latent_dim", [0, -2, 1.5, True, "many"])
+def test_bad_latent_dim(latent_dim):
+    with pytest.raises(ValueError) as error:
+        zoo.VAE(*build("mlp", SHAPE, LATENTS, depth=0), latent_dim)
+    assert_one_line(error, "VAE: latent_dim")
+
+
+@pytest.mark.parametrize("name", ["loss", "metrics", "weighted_metrics", "loss_weights"])
+def test_compile_takes_no_objective(name):
+    with pytest.raises(ValueError) as error:
+        make().compile("sgd", **{name: "mse"})
+    assert_one_line(error, "VAE.compile", name)
+
+
+BAD_IMAGES = {
+    "rank": (images()[..., 0], "rank 4"),
+    "size": (images(shape=(5, 5, 1)), "5×5×1, but the encoder takes 5×4×1"),
+    "channels": (images(shape=(5, 4, 3)), "5×4×3, but the encoder takes 5×4×1"),
+    "nan": (np.where(images() < 0.01, np.nan, images()), "NaN"),
+    "range": (images() * 255, "[0, 1]"),
+    "negative": (images() - 0.5, "[0, 1]"),
+    "integers": (np.full((2, *SHAPE), 256), "0..255"),
+    "empty": (images(0), "no images"),
+    "text": (np.full((2, *SHAPE), "a"), "type"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_IMAGES)
+def test_bad_images(kind):
+    model = compiled()
+    x, part = BAD_IMAGES[kind]
+    calls = {
+        "fit": lambda: model.fit(x, verbose=0),
+        "validation_data": lambda: model.fit(images(), verbose=0, validation_data=(x, None)),
+        "evaluate": lambda: model.evaluate(x, verbose=0),
+        "predict": lambda: model.predict(x, verbose=0),
+        "encode": lambda: model.encode(x),
+        "reconstruct": lambda: model.reconstruct(x),
+        "log_weights": lambda: model.log_prob(x),
+    }
+    for name, call in calls.items():
+        with pytest.raises(ValueError) as error:
+            call()
+        assert_one_line(error, part, "encode" if name == "reconstruct" else name)
+
+
+def test_a_gaussian_takes_any_finite_float():
+    model = compiled(likelihood="gaussian")
+    assert np.isfinite(model.fit(images() * 9 - 4, verbose=0).history["loss"][0])

@@ -1,0 +1,36 @@
+"""Batch normalisation in one fused operation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable("zoo")
+class FusedBatchNormalization(keras.layers.BatchNormalization):
+    """Keras's batch normalisation over the channels of images, computed by TensorFlow's fused operation.
+
+    Keras 3 composes it of elementary operations, which on CPUs takes four times as long, a fifth of the whole training
+    step of the network `conv`. Weights, configuration and results are those of the Keras layer, but for the moving
+    variance, which follows the unbiased estimate of the batch's variance, as PyTorch's does.
+    """
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None, mask: Any = None) -> tf.Tensor:
+        """[batch, h, w, channels], normalised by the batch in training, by the moving averages else."""
+        training = bool(training and self.trainable)
+        x = tf.cast(inputs, tf.float32) if inputs.dtype == tf.float64 else inputs
+        normalised, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=x,
+            scale=self.gamma,
+            offset=self.beta,
+            mean=tf.zeros([0]) if training else self.moving_mean,
+            variance=tf.zeros([0]) if training else self.moving_variance,
+            epsilon=self.epsilon,
+            is_training=training,
+        )
+        if training:
+            for average, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
+                average.assign(self.momentum * average + (1.0 - self.momentum) * new)
+        return tf.cast(normalised, self.compute_dtype)

@@ -43,12 +43,11 @@ def main() -> None:
         experiment = configurations.load(f"digits/{method}")
         directory = RunDirectory(runs / method)
         model = run.train(experiment, directory)
-        export = run.export_run(directory.path)
         found, _ = evaluation.evaluate(directory.path)
+        exported = tf.saved_model.load(str(run.export_run(directory.path)))
 
         images = run.load_split(experiment, "test").images
-        codes = tf.saved_model.load(str(export)).encode(images)["loc"]
-        difference = float(np.abs(codes - model.encode(images).loc).max())
+        difference = float(np.abs(exported.encode(images)["loc"] - model.encode(images).loc).max())
         values = (form.format(found[key].value) for key, (_, form) in COLUMNS.items())
         table.add_row(method, *values, f"{difference:.0e}")
         rows["originals"] = images[:24]

@@ -74,6 +74,28 @@ def test_nan_stops_at_its_step_and_names_the_term():
         model.fit(dataset, verbose=0, callbacks=[callbacks.StopOnNaN()])
 
 
+def test_a_checkpoint_brings_back_the_seeds_of_keras_layers(tmp_path):
+    def noisy():
+        layers = [
+            keras.Input((4, 4, 1)),
+            keras.layers.Flatten(),
+            keras.layers.Dropout(0.5, seed=7),
+            keras.layers.Dense(8),
+        ]
+        decoder = networks.build("mlp", (4, 4, 1), 3, depth=1, width=8).decoder
+        model = VAE(keras.Sequential(layers), decoder, latent_dim=3, seed=0)
+        model.compile(keras.optimizers.SGD(1e-3))
+        return model
+
+    model, other = noisy(), noisy()
+    model.fit(IMAGES, epochs=1, verbose=0, callbacks=[callbacks.Checkpoint(tmp_path)])
+    checkpoint.restore(tmp_path, other, print)
+    for mine in (model, other):
+        mine.fit(IMAGES, epochs=1, verbose=0, shuffle=False)
+    for a, b in zip(model.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_a_checkpoint_brings_back_weights_optimiser_and_counters(tmp_path):
     model = small_model()
     model.compile(keras.optimizers.SGD(1e-3, momentum=0.9))

@@ -42,13 +42,6 @@ def assert_weights_equal(these, those, **tolerance):
         np.testing.assert_allclose(this, that, **({"rtol": 0, "atol": 1e-6} | tolerance))
 
 
-def assert_one_line(error, *parts):
-    message = str(error.value)
-    assert "\n" not in message
-    for part in parts:
-        assert part in message
-
-
 # ── The terms ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -88,15 +81,16 @@ def test_gaussian_distortion(variance, learned):
 
 def test_learned_variance_approaches_the_mean_square_error():
     x = images(64)
-    model = compiled(0.05, likelihood={"name": "gaussian", "variance": 1.0, "learned": True})
-    fixed = compiled(0.05, likelihood={"name": "gaussian", "variance": 1.0})
-    for each in (model, fixed):
-        each.compile(keras.optimizers.Adam(0.05))
-        history = each.fit(x, batch_size=64, epochs=100, verbose=0).history
-        squares = history["sum_of_squares"][-1] / x[0].size
-        found = float(np.exp(each.likelihood.log_variance.numpy()))
-        assert found == pytest.approx(squares if each is model else 1.0, rel=0.05)
-    assert len(model.trainable_variables) == len(fixed.trainable_variables) + 1
+    batches = tf.data.Dataset.from_tensors(x).repeat(150)
+    for learned in (False, True):
+        model = make({"name": "gaussian", "variance": 1.0, "learned": learned})
+        model.compile(keras.optimizers.Adam(0.05))
+        model.fit(batches, verbose=0)
+        squares = model.evaluate(x, verbose=0, return_dict=True)["sum_of_squares"] / x[0].size
+        assert squares < 0.2
+        found = float(np.exp(model.likelihood.log_variance.numpy()))
+        assert found == pytest.approx(squares if learned else 1.0, rel=0.1)
+        assert any(v is model.likelihood.log_variance for v in model.trainable_variables) == learned
 
 
 def test_rate_and_elbo():
@@ -158,7 +152,7 @@ def test_one_step_is_gradient_descent_on_the_mean_loss():
     assert int(model.step.value) == 1
 
 
-# ── What is fed ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Weights and seeds ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_sample_weights():
@@ -173,80 +167,6 @@ def test_sample_weights():
     halves = [weights_after(x[rows])[3] for rows in (slice(2), slice(2, 4))]
     assert np.abs(halves[0] - halves[1]).max() > 1e-4
     assert all(np.isfinite(w).all() for w in weights_after(x, np.zeros(4)))
-
-
-def test_fit_takes_arrays_and_datasets_of_every_kind():
-    pixels = np.random.default_rng(0).integers(0, 256, (12, *SHAPE)).astype("uint8")
-    x, y, w = (pixels / 255).astype("float32"), np.arange(12), np.linspace(1, 2, 12).astype("float32")
-
-    def fitted(*data, **arguments):
-        model = compiled()
-        model.fit(*data, epochs=2, shuffle=False, verbose=0, **arguments)
-        return model.get_weights()
-
-    def batches(*parts):
-        return tf.data.Dataset.from_tensor_slices(parts if len(parts) > 1 else parts[0]).batch(6)
-
-    plain = fitted(x, batch_size=6)
-    for data in ([x, y], [pixels], [x.astype("float64")], [x.astype("float16").astype("float64")]):
-        tolerance = {"atol": 1e-3} if data[0].dtype == "float64" and len(data) == 1 else {}
-        assert_weights_equal(fitted(*data, batch_size=6), plain, **tolerance)
-    for data in (batches(x), batches(x, y), batches(pixels), batches(x.astype("float64"), y)):
-        assert_weights_equal(fitted(data), plain)
-    weighted = fitted(x, y, batch_size=6, sample_weight=w)
-    assert np.abs(weighted[2] - plain[2]).max() > 1e-5
-    assert_weights_equal(fitted(batches(x, y, w)), weighted)
-    black_and_white = pixels > 127
-    assert_weights_equal(fitted(black_and_white, batch_size=6), fitted(black_and_white.astype("float32"), batch_size=6))
-
-
-# ── What users call ──────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
-def test_shapes_and_ranges(likelihood):
-    model, x = make(likelihood), images(7)
-    loc, scale = model.encode(x)
-    assert loc.shape == scale.shape == (7, LATENTS)
-    assert np.min(scale) > 0
-    decoded, reconstructed, predicted = model.decode(loc), model.reconstruct(x), model.predict(x, verbose=0)
-    assert decoded.shape == reconstructed.shape == predicted.shape == (7, *SHAPE)
-    np.testing.assert_allclose(decoded, reconstructed)
-    np.testing.assert_allclose(predicted, reconstructed, atol=1e-6)
-    raw = model.decoder(loc).numpy()
-    np.testing.assert_allclose(decoded, 1 / (1 + np.exp(-raw)) if likelihood == "bernoulli" else raw, rtol=1e-5)
-    assert model.sample(5).shape == (5, *SHAPE)
-    assert model.log_prob(x, samples=4).shape == (7,)
-    pixels = np.round(x * 255).astype("uint8")
-    np.testing.assert_allclose(model.encode(pixels).loc, model.encode(pixels / 255).loc, atol=1e-6)
-    np.testing.assert_allclose(model.predict(pixels, verbose=0), model.reconstruct(pixels), atol=1e-6)
-
-
-def test_samples_follow_their_seed():
-    model = make()
-    np.testing.assert_array_equal(model.sample(4, seed=1), model.sample(4, seed=1))
-    assert np.abs(model.sample(4, seed=1) - model.sample(4, seed=2)).min() > 0
-    assert np.abs(model.sample(4) - model.sample(4)).min() > 0
-
-
-def test_networks_that_learn_their_input_in_fit(tmp_path):
-    """Unbuilt Sequential networks, the commonest thing a user brings."""
-    encoder = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(8, "relu")])
-    decoder = keras.Sequential([keras.layers.Dense(20), keras.layers.Reshape(SHAPE)])
-    model = zoo.VAE(encoder, decoder, LATENTS, seed=0)
-    model.compile(keras.optimizers.SGD(0.1))
-    history = model.fit(images(), epochs=8, verbose=0, validation_data=images(seed=1)).history
-    assert history["loss"][-1] < history["loss"][0]
-    assert set(history) == {*TERMS, *(f"val_{name}" for name in TERMS)}
-    model.save(tmp_path / "m.keras")
-    loaded = keras.saving.load_model(tmp_path / "m.keras")
-    np.testing.assert_allclose(loaded.encode(images()).loc, model.encode(images()).loc, atol=1e-6)
-
-
-def test_networks_that_learn_their_input_without_fit():
-    decoder = keras.Sequential([keras.layers.Dense(20), keras.layers.Reshape(SHAPE)])
-    model = zoo.VAE(keras.Sequential([keras.layers.Flatten()]), decoder, LATENTS)
-    assert model.reconstruct(images(3)).shape == (3, *SHAPE)
 
 
 def test_evaluation_is_deterministic():
@@ -270,76 +190,3 @@ def test_the_same_seed_trains_to_the_same_bits():
     keras.utils.set_random_seed(1)
     assert [make(seed=None).seed for _ in range(2)] == seeds
     assert seeds[0] != seeds[1]
-
-
-# ── Mistakes ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize(
-    ("arguments", "parts"),
-    [
-        ({"beta": -1}, ("VAE", "beta", "-1")),
-        ({"beta": float("nan")}, ("VAE", "beta")),
-        ({"warmup_steps": -1}, ("warmup_steps",)),
-        ({"seed": 2**31}, ("seed",)),
-        ({"likelihood": "gausian"}, ("gausian", "did you mean 'gaussian'?", "bernoulli")),
-        ({"likelihood": {"name": "gaussian", "variance": 0}}, ("variance", "greater than 0")),
-        ({"likelihood": {"name": "gaussian", "varience": 1}}, ("varience",)),
-        ({"likelihood": {"variance": 1}}, ("likelihood", "gaussian")),
-    ],
-)
-def test_bad_hyperparameters(arguments, parts):
-    with pytest.raises(ValueError) as error:
-        make(**arguments)
-    assert_one_line(error, *parts)
-
-
-@pytest.mark.parametrize("latent_dim", [0, -2, 1.5, True, "many"])
-def test_bad_latent_dim(latent_dim):
-    with pytest.raises(ValueError) as error:
-        zoo.VAE(*build("mlp", SHAPE, LATENTS, depth=0), latent_dim)
-    assert_one_line(error, "VAE: latent_dim")
-
-
-@pytest.mark.parametrize("name", ["loss", "metrics", "weighted_metrics", "loss_weights"])
-def test_compile_takes_no_objective(name):
-    with pytest.raises(ValueError) as error:
-        make().compile("sgd", **{name: "mse"})
-    assert_one_line(error, "VAE.compile", name)
-
-
-BAD_IMAGES = {
-    "rank": (images()[..., 0], "rank 4"),
-    "size": (images(shape=(5, 5, 1)), "5×5×1, but the encoder takes 5×4×1"),
-    "channels": (images(shape=(5, 4, 3)), "5×4×3, but the encoder takes 5×4×1"),
-    "nan": (np.where(images() < 0.01, np.nan, images()), "NaN"),
-    "range": (images() * 255, "[0, 1]"),
-    "negative": (images() - 0.5, "[0, 1]"),
-    "integers": (np.full((2, *SHAPE), 256), "0..255"),
-    "empty": (images(0), "no images"),
-    "text": (np.full((2, *SHAPE), "a"), "type"),
-}
-
-
-@pytest.mark.parametrize("kind", BAD_IMAGES)
-def test_bad_images(kind):
-    model = compiled()
-    x, part = BAD_IMAGES[kind]
-    calls = {
-        "fit": lambda: model.fit(x, verbose=0),
-        "validation_data": lambda: model.fit(images(), verbose=0, validation_data=(x, None)),
-        "evaluate": lambda: model.evaluate(x, verbose=0),
-        "predict": lambda: model.predict(x, verbose=0),
-        "encode": lambda: model.encode(x),
-        "reconstruct": lambda: model.reconstruct(x),
-        "log_weights": lambda: model.log_prob(x),
-    }
-    for name, call in calls.items():
-        with pytest.raises(ValueError) as error:
-            call()
-        assert_one_line(error, part, "encode" if name == "reconstruct" else name)
-
-
-def test_a_gaussian_takes_any_finite_float():
-    model = compiled(likelihood="gaussian")
-    assert np.isfinite(model.fit(images() * 9 - 4, verbose=0).history["loss"][0])

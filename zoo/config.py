@@ -16,7 +16,7 @@ from zoo.data.catalogue import source
 from zoo.data.splits import parse
 from zoo.models import METHODS
 from zoo.networks import NETWORKS
-from zoo.parameters import Count, Fraction, NonNegative, Positive, Seed, nearest, one_line, signature
+from zoo.parameters import Count, Fraction, NonNegative, Positive, Seed, Size, nearest, one_line, signature
 
 
 class ConfigurationError(ValueError):
@@ -105,9 +105,9 @@ class Train(Section):
 class Alarm(Section):
     """When the collapse alarm sounds; 0 patience turns it off."""
 
-    active_units: NonNegative = 1
+    active_units: Size = 1
     mutual_information: NonNegative = 0.5
-    patience: NonNegative = 3
+    patience: Size = 3
 
 
 class Watch(Section):

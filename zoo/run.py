@@ -17,7 +17,7 @@ from zoo.callbacks import record
 from zoo.callbacks.checkpoint import CheckpointError, checkpoints, restore
 from zoo.callbacks.nan import TrainingDivergedError
 from zoo.card import Card
-from zoo.config import Experiment, Train
+from zoo.config import Experiment, Schedule, Train
 from zoo.data import pipeline
 from zoo.export import export_model
 from zoo.models.vae import VAE
@@ -38,6 +38,14 @@ def build_optimizer(train: Train, steps_per_epoch: int) -> keras.optimizers.Opti
     if section.weight_decay is not None:
         arguments["weight_decay"] = section.weight_decay
     return keras.optimizers.get({"class_name": section.name, "config": arguments})
+
+
+def plateau(schedule: Schedule) -> list[keras.callbacks.Callback]:
+    """The callback that lowers the rate when the training loss stops falling, where the schedule is that one."""
+    if schedule.name != "plateau":
+        return []
+    arguments = {"factor": schedule.factor, "patience": schedule.patience, "min_lr": schedule.minimum}
+    return [keras.callbacks.ReduceLROnPlateau(monitor="loss", **arguments)]
 
 
 def build_model(experiment: Experiment, image_shape: tuple, steps_per_epoch: int) -> VAE:
@@ -181,11 +189,8 @@ def _callbacks(
     information = callbacks.Information(held_out[: watch.images], every=watch.every)
     alarm = callbacks.CollapseAlarm(**watch.alarm.model_dump(), announce=announce)
     with_memory: list[keras.callbacks.Callback] = [alarm]
-    schedule = recipe.schedule
-    if schedule.name == "plateau":
-        arguments = {"factor": schedule.factor, "patience": schedule.patience, "min_lr": schedule.minimum}
-        with_memory.append(keras.callbacks.ReduceLROnPlateau(monitor="loss", **arguments))
-    first_rate = None if schedule.name == "cosine" else recipe.optimizer.learning_rate
+    with_memory += plateau(recipe.schedule)
+    first_rate = None if recipe.schedule.name == "cosine" else recipe.optimizer.learning_rate
     monitor = callbacks.TensorBoardMonitor(run.tensorboard, information, experiment.flat(), watch.pictures)
     return [
         callbacks.StopOnNaN(),

@@ -16,7 +16,7 @@ from zoo.config import Experiment, validate
 from zoo.data.pipeline import evaluation_pipeline, steps_per_epoch, training_pipeline
 from zoo.models.vae import VAE
 from zoo.parameters import nearest
-from zoo.run import build_model, load_split
+from zoo.run import build_model, load_split, plateau
 
 OBJECTIVE = keras_tuner.Objective("val_mutual_information", "max")
 
@@ -154,11 +154,7 @@ class ConfiguredHyperModel(keras_tuner.HyperModel):
     def _callbacks(self, experiment: Experiment) -> list[keras.callbacks.Callback]:
         images = self.examples[1].images[: experiment.watch.images]
         found: list[keras.callbacks.Callback] = [callbacks.StopOnNaN(), callbacks.Information(images, every=1)]
-        schedule = experiment.train.schedule
-        if schedule.name == "plateau":
-            arguments = {"factor": schedule.factor, "patience": schedule.patience, "min_lr": schedule.minimum}
-            found.append(keras.callbacks.ReduceLROnPlateau(monitor="loss", **arguments))
-        return found
+        return [*found, *plateau(experiment.train.schedule)]
 
 
 def _with(experiment: Experiment, values: Mapping[str, Any]) -> Experiment:

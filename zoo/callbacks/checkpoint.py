@@ -31,6 +31,11 @@ def _checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _seeds(model: keras.Model) -> list[keras.Variable]:
+    """The states of Keras's own random layers (dropout, say), which Keras leaves out of its weights files."""
+    return [v for v in model.variables if v.path.endswith("seed_generator_state")]
+
+
 class Checkpoint(keras.callbacks.Callback):
     """Saves weights, optimiser and counters after every epoch; it stands last in the list of callbacks.
 
@@ -57,7 +62,8 @@ class Checkpoint(keras.callbacks.Callback):
             shutil.rmtree(sibling, ignore_errors=True)
             sibling.mkdir(parents=True)
             self.model.save_weights(sibling / WEIGHTS)
-            state = {"epoch": epoch + 1, "sha256": _checksum(sibling / WEIGHTS)}
+            seeds = [[int(n) for n in seed.numpy()] for seed in _seeds(self.model)]
+            state = {"epoch": epoch + 1, "sha256": _checksum(sibling / WEIGHTS), "seeds": seeds}
             (sibling / STATE).write_text(json.dumps(state), encoding="utf-8")
             for path in (sibling / WEIGHTS, sibling / STATE, sibling):
                 descriptor = os.open(path, os.O_RDONLY)
@@ -97,6 +103,8 @@ def restore(directory: Path, model: keras.Model, announce: Callable[[str], None]
                 raise ValueError("its checksum does not match")
             model.optimizer.build(model.trainable_variables)
             model.load_weights(path / WEIGHTS)
+            for seed, value in zip(_seeds(model), state["seeds"], strict=True):
+                seed.assign(value)
         except (OSError, ValueError, KeyError) as error:
             reason = str(error).splitlines()[0]
             announce(f"checkpoint {path.name} is damaged ({reason}); going back to the one before")

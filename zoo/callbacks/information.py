@@ -36,7 +36,9 @@ class Information(keras.callbacks.Callback):
     def set_model(self, model: keras.Model) -> None:
         """Compiles the encoder's forward pass once per model."""
         super().set_model(model)
-        self._encode = tf.function(model.encode, reduce_retracing=True, autograph=False)
+        # One trace for all batches, the last and smaller one included.
+        signature = [tf.TensorSpec([None, *self.images.shape[1:]], self.images.dtype)]
+        self._encode = tf.function(model.encode, input_signature=signature, autograph=False)
 
     def due(self, epoch: int) -> bool:
         """Whether this epoch (counted from 0) is one to measure in."""

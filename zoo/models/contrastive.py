@@ -110,9 +110,7 @@ class ContrastiveVAE(VAE):
     def build(self, input_shape: tuple) -> None:
         """Creates all weights; those of the key encoder start as copies."""
         super().build(input_shape)
-        if not self.key_encoder.built:
-            self.key_encoder.build(input_shape)
-        self.key_head.build(self.encoder.compute_output_shape(input_shape))
+        self.key_head(self.key_encoder(keras.Input(self.image_shape)))
         self.key_encoder.set_weights(self.encoder.get_weights())
         self.key_head.set_weights(self.head.get_weights())
         # Not `layer.trainable = False`, which would also stop batch normalisation from using the batch.
@@ -171,8 +169,10 @@ class ContrastiveVAE(VAE):
         """Overwrites the oldest keys of the queue with those of the global batch, in their order."""
         keys = distribution.gather(keys)
         n = tf.shape(keys, tf.int64)[0]
-        places = (self.queue_position.value + tf.range(n)) % self.queue_size
-        self.queue.assign(tf.tensor_scatter_nd_update(self.queue.value, places[:, None], keys))
+        # Of a batch larger than the queue (which `fit` cannot always see beforehand) the last ones stay.
+        first = tf.maximum(n - self.queue_size, 0)
+        places = (self.queue_position.value + tf.range(first, n)) % self.queue_size
+        self.queue.assign(tf.tensor_scatter_nd_update(self.queue.value, places[:, None], keys[first:]))
         self.queue_position.assign((self.queue_position.value + n) % self.queue_size)
 
     # ── Checks and round trips ───────────────────────────────────────────────────────────────────────────────

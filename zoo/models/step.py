@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from zoo import distribution
@@ -73,6 +74,17 @@ class ObjectiveModel(keras.Model):
 
     def after_step(self) -> None:
         """Runs after the optimiser's step: moving averages and the like."""
+
+    def check_images(self, x: Any, where: str) -> None:
+        """Raises ValueError, naming `where`, for what is no batch of images for this model; builds it if it is not.
+
+        Args:
+            x: an array, a tensor, or a data set, of which the shape is all that can be checked; others pass.
+            where: what holds the images, for the message.
+        """
+
+    def check_batch(self, size: int) -> None:
+        """Raises ValueError where the method cannot train on batches of this size."""
 
     # ── The step ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -143,6 +155,37 @@ class ObjectiveModel(keras.Model):
         """Starts the running means, and the evaluation's noise, anew."""
         super().reset_metrics()
         self.evaluation_step.assign(0)
+
+    def fit(
+        self, x: Any = None, y: Any = None, batch_size: int | None = None, *args: Any, **kwargs: Any
+    ) -> keras.callbacks.History:
+        """As Keras's; arrays are checked first.
+
+        Raises:
+            ValueError: arrays with the wrong shape for the encoder, NaN pixels, pixels that the likelihood does not
+                take, or a batch that the method cannot work with.
+        """
+        self.check_images(x, "fit")
+        validation = kwargs.get("validation_data")
+        held_out = validation[0] if isinstance(validation, tuple | list) else validation
+        self.check_images(held_out, "validation_data")
+        if isinstance(x, np.ndarray):
+            self.check_batch(min(batch_size or 32, len(x)))
+        elif isinstance(x, tf.data.Dataset):
+            first = tf.nest.flatten(x.element_spec)[0]
+            if first.shape.rank and first.shape[0] is not None:
+                self.check_batch(first.shape[0])
+        return super().fit(x, y, batch_size, *args, **kwargs)
+
+    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """As Keras's; arrays are checked first, as in `fit`."""
+        self.check_images(x, "evaluate")
+        return super().evaluate(x, *args, **kwargs)
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
+        """As Keras's, the model's reconstructions; arrays are checked first, as in `fit`."""
+        self.check_images(x, "predict")
+        return super().predict(x, *args, **kwargs)
 
     def compile(self, optimizer: Any = "adam", jit_compile: bool = False, **kwargs: Any) -> None:
         """As Keras's; the objective is the model's own.

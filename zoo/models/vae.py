@@ -7,6 +7,7 @@ A method of the zoo is a subclass in a file of its own that overrides one or two
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from typing import Any, NamedTuple, Self
 
 import keras
@@ -38,9 +39,14 @@ class _BuiltWhenConstructed(type(keras.Model)):
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         model = super().__call__(*args, **kwargs)
-        if model.encoder.built:
-            model.build(model.encoder.input_shape)
+        shape = getattr(model.encoder, "input_shape", None)
+        if shape is not None:
+            model.build(shape)
         return model
+
+
+def _times(shape: Iterable[int | None]) -> str:
+    return "×".join(map(str, shape))
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -96,13 +102,22 @@ class VAE(ObjectiveModel, metaclass=_BuiltWhenConstructed):
         self.head = GaussianHead(latent_dim, name="posterior")
 
     def build(self, input_shape: tuple) -> None:
-        """Creates all weights, given the images' shape (batch, h, w, c)."""
-        for network, shape in ((self.encoder, input_shape), (self.decoder, (None, self.latent_dim))):
-            if not network.built:
-                network.build(shape)
-        if not self.head.built:
-            self.head.build(self.encoder.compute_output_shape(input_shape))
+        """Creates all weights, given the images' shape (batch, h, w, c).
+
+        Raises:
+            ValueError: a decoder that takes another z, or gives other images.
+        """
         self.image_shape = tuple(input_shape[1:])
+        # Called on placeholders, and not built, as a network that is a subclass can only be called.
+        self.head(self.encoder(keras.Input(self.image_shape)))
+        wanted = getattr(self.decoder, "input_shape", None)
+        if isinstance(wanted, tuple) and wanted[1:] != (self.latent_dim,):
+            raise ValueError(f"VAE: latent_dim is {self.latent_dim}, but the decoder takes {_times(wanted[1:])}")
+        given = self.decoder(keras.Input((self.latent_dim,))).shape[1:]
+        if not tf.TensorShape(given).is_compatible_with(self.image_shape):
+            raise ValueError(
+                f"VAE: the decoder gives {_times(given)}, but the encoder takes {_times(self.image_shape)}"
+            )
         self.built = True
 
     # ── Hooks ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -188,47 +203,25 @@ class VAE(ObjectiveModel, metaclass=_BuiltWhenConstructed):
 
     # ── Checks and round trips ───────────────────────────────────────────────────────────────────────────────
 
-    def fit(
-        self, x: Any = None, y: Any = None, batch_size: int | None = None, *args: Any, **kwargs: Any
-    ) -> keras.callbacks.History:
-        """As Keras's; arrays are checked first.
-
-        Raises:
-            ValueError: arrays with the wrong shape for the encoder, NaN pixels, pixels that the likelihood does not
-                take, or a batch that the method cannot work with.
-        """
-        self.check_images(x, "fit")
-        validation = kwargs.get("validation_data")
-        held_out = validation[0] if isinstance(validation, tuple | list) else validation
-        self.check_images(held_out, "validation_data")
-        if isinstance(x, np.ndarray):
-            self.check_batch(min(batch_size or 32, len(x)))
-        elif isinstance(x, tf.data.Dataset):
-            first = tf.nest.flatten(x.element_spec)[0]
-            if first.shape.rank and first.shape[0] is not None:
-                self.check_batch(first.shape[0])
-        return super().fit(x, y, batch_size, *args, **kwargs)
-
-    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """As Keras's; arrays are checked first, as in `fit`."""
-        self.check_images(x, "evaluate")
-        return super().evaluate(x, *args, **kwargs)
-
     def check_images(self, x: Any, where: str) -> None:
-        """Raises ValueError, naming `where`, for an array that is no batch of images for this model."""
-        if not isinstance(x, np.ndarray):
+        """As the base class."""
+        if isinstance(x, np.ndarray):
+            check_pixels(x, where=where, unit_interval=self.likelihood.unit_interval)
+        spec = tf.nest.flatten(x.element_spec)[0] if isinstance(x, tf.data.Dataset) else x
+        shape = tf.TensorShape(getattr(spec, "shape", None))
+        if not shape.rank:
             return
-        check_pixels(x, where=where, unit_interval=self.likelihood.unit_interval)
-        if self.built and tuple(x.shape[1:]) != self.image_shape:
-            wanted, given = ("×".join(map(str, s)) for s in (self.image_shape, x.shape[1:]))
-            raise ValueError(f"{where}: images of {given}, but the encoder takes {wanted}")
+        if not self.built:
+            with self.distribute_strategy.scope():
+                self.build((None, *shape[1:]))
+        if not shape[1:].is_compatible_with(self.image_shape):
+            raise ValueError(
+                f"{where}: images of {_times(shape[1:])}, but the encoder takes {_times(self.image_shape)}"
+            )
 
     def _pixels(self, x: Any, where: str) -> tf.Tensor:
         self.check_images(x, where)
         return to_unit_interval(tf.convert_to_tensor(x))
-
-    def check_batch(self, size: int) -> None:
-        """Raises ValueError where the method cannot train on batches of this size."""
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, networks included."""

@@ -20,10 +20,10 @@ from zoo.run_directory import RunDirectory
 
 METHODS = ("vae", "contrastive")
 COLUMNS = {
-    "distortion": ("distortion (nats)", "{:.1f}"),
-    "rate": ("rate (nats)", "{:.2f}"),
-    "mutual_information": ("MI (nats)", "{:.2f}"),
-    "active_units": ("active units", "{:.0f}"),
+    "distortion": ("distortion", "{:.1f}"),
+    "rate": ("rate", "{:.2f}"),
+    "mutual_information": ("MI", "{:.2f}"),
+    "active_units": ("active", "{:.0f}"),
     "knn_accuracy": ("KNN", "{:.3f}"),
     "linear_accuracy": ("linear", "{:.3f}"),
 }
@@ -34,8 +34,8 @@ def main() -> None:
     console = Console()
     target = Path("demo")
     runs = Path(tempfile.mkdtemp(prefix="zoo-demo-"))
-    table = Table(title="digits, test set (300 images, one seed)", title_justify="left")
-    for heading in ("method", *(heading for heading, _ in COLUMNS.values()), "export − model"):
+    table = Table(title="digits, 300 test images, one seed; distortion, rate and MI in nats", title_justify="left")
+    for heading in ("method", *(heading for heading, _ in COLUMNS.values()), "export−model"):
         table.add_column(heading, justify="left" if heading == "method" else "right")
     rows: dict[str, np.ndarray] = {}
     for method in METHODS:

@@ -109,6 +109,8 @@ def test_the_sample_is_reparameterised_noise():
     latents = [model.infer(tf.constant(images())) for _ in range(2)]
     noise = (latents[0].sample() - latents[0].code()) / latents[0].scale()
     np.testing.assert_array_equal(latents[0].sample(), latents[1].sample())
+    # Training draws other numbers than evaluation, in every step.
+    assert np.abs(model.infer(tf.constant(images()), training=True).sample() - latents[0].sample()).min() > 0
     model.step.assign_add(1)
     training = [model.infer(tf.constant(images()), training=True).sample() for _ in range(2)]
     np.testing.assert_array_equal(*training)

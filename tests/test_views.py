@@ -148,7 +148,7 @@ def test_draws_follow_seed_step_stream_and_phase(cls):
     x, layer = images(40, channels=3), cls()
     first = view(layer, x, step=3)
     np.testing.assert_array_equal(view(layer, x, step=3), first)
-    in_graph = tf.function(lambda step: layer(tf.constant(x), draws=Draws(0, step, "training"), stream="view"))
+    in_graph = tf.function(lambda step: layer(tf.constant(x), draws=Draws(0, step, "training")))
     np.testing.assert_allclose(in_graph(tf.constant(3)), first, atol=1e-6)
     for other in ({"step": 4}, {"seed": 1}, {"stream": "key"}, {"phase": "evaluation"}):
         assert (view(layer, x, **{"step": 3, **other}) != first).any((1, 2, 3)).sum() > 3, other

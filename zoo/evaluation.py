@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
 from zoo import data, metrics
 from zoo.models.vae import VAE
@@ -26,13 +25,6 @@ class Measured(NamedTuple):
     unit: str
     examples: int
     note: str = ""
-
-
-def encode_all(model: VAE, images: np.ndarray, batch_size: int = 500) -> tuple[np.ndarray, np.ndarray]:
-    """Encodes images a batch at a time: loc and scale, two arrays [n, dim]."""
-    encode = tf.function(model.encode, reduce_retracing=True, autograph=False)
-    parts = [encode(tf.constant(images[i : i + batch_size])) for i in range(0, len(images), batch_size)]
-    return np.concatenate([p.loc for p in parts]), np.concatenate([p.scale for p in parts])
 
 
 def _terms(model: VAE, images: np.ndarray) -> dict[str, Measured]:
@@ -60,7 +52,7 @@ def _probes(
         return {}, [f"{' and '.join(names)}: the data have no labels, which a probe needs"]
     if not np.isin(held_out.labels, train.labels).any():
         return {}, [f"{' and '.join(names)}: no class of this split occurs in the training split"]
-    codes = (encode_all(model, train.images)[0], train.labels, encode_all(model, held_out.images)[0], held_out.labels)
+    codes = (model.posteriors(train.images).loc, train.labels, model.posteriors(held_out.images).loc, held_out.labels)
     n, found, left_out = len(train.images), {}, []
     neighbours = min(200, n)
     for name in names:
@@ -114,7 +106,7 @@ def evaluate_model(
     if "terms" in wanted:
         found |= _terms(model, held_out.images)
     if "information" in wanted:
-        found |= _information(*encode_all(model, held_out.images))
+        found |= _information(*model.posteriors(held_out.images))
     probes = [name for name in PROBES if name in wanted]
     if probes:
         measured, left_out = _probes(model, train, held_out, probes)

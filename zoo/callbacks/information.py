@@ -6,7 +6,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from zoo import metrics
 
@@ -33,13 +32,6 @@ class Information(keras.callbacks.Callback):
         self.loc = np.zeros([0, 0])
         self.scale = np.zeros([0, 0])
 
-    def set_model(self, model: keras.Model) -> None:
-        """Compiles the encoder's forward pass once per model."""
-        super().set_model(model)
-        # One trace for all batches, the last and smaller one included.
-        signature = [tf.TensorSpec([None, *self.images.shape[1:]], self.images.dtype)]
-        self._encode = tf.function(model.encode, input_signature=signature, autograph=False)
-
     def due(self, epoch: int) -> bool:
         """Whether this epoch (counted from 0) is one to measure in."""
         return (epoch + 1) % self.every == 0
@@ -48,9 +40,7 @@ class Information(keras.callbacks.Callback):
         """Encodes the images and measures."""
         if logs is None or not self.due(epoch):
             return
-        batches = range(0, len(self.images), self.batch_size)
-        parts = [self._encode(tf.constant(self.images[i : i + self.batch_size])) for i in batches]
-        self.loc, self.scale = (np.concatenate([p[i].numpy() for p in parts]) for i in range(2))
+        self.loc, self.scale = self.model.posteriors(self.images, self.batch_size)
         if not (np.isfinite(self.loc).all() and np.isfinite(self.scale).all()):
             return
         found = metrics.decompose_rate(self.loc, self.scale, seed=self.seed)

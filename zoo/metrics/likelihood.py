@@ -63,7 +63,7 @@ def negative_log_likelihood(
     blocks = math.ceil(samples / block)
     block = math.ceil(samples / blocks)
 
-    @tf.function
+    @tf.function(autograph=False)
     def log_sums(images: tf.Tensor, keys: tf.Tensor, counted: tf.Tensor) -> tf.Tensor:
         log_weights = model.log_weights(images, block, keys)[:counted]
         return tf.reduce_logsumexp(tf.cast(log_weights, tf.float64), axis=0)

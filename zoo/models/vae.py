@@ -166,6 +166,22 @@ class VAE(ObjectiveModel, metaclass=_BuiltWhenConstructed):
         latents = self.infer(self._pixels(x, "encode"))
         return Posterior(latents.code(), latents.scale())
 
+    def posteriors(self, images: np.ndarray, batch_size: int = 500) -> Posterior:
+        """`encode` for more images than fit at once, compiled: NumPy arrays loc and scale, [n, dim] each.
+
+        Args:
+            images: [n, h, w, c].
+            batch_size: images encoded at once.
+        """
+        self.check_images(images, "posteriors")
+        kind = (images.shape[1:], images.dtype.name)
+        compiled = self.__dict__.setdefault("_compiled_encode", {})
+        if kind not in compiled:
+            signature = [tf.TensorSpec([None, *images.shape[1:]], images.dtype)]
+            compiled[kind] = tf.function(self.encode, input_signature=signature, autograph=False)
+        parts = [compiled[kind](tf.constant(images[i : i + batch_size])) for i in range(0, len(images), batch_size)]
+        return Posterior(*(np.concatenate([part[i] for part in parts]) for i in range(2)))
+
     def decode(self, z: Any) -> tf.Tensor:
         """The mean of p(x|z): z [batch, dim] → images in the unit interval [batch, h, w, c]."""
         return self.generate(tf.convert_to_tensor(z, tf.float32)).mean()

@@ -49,6 +49,8 @@ def test_shapes_and_ranges(likelihood):
     loc, scale = model.encode(x)
     assert loc.shape == scale.shape == (7, LATENTS)
     assert np.min(scale) > 0
+    for mine, whole in zip(model.posteriors(x, batch_size=3), (loc, scale), strict=True):
+        np.testing.assert_allclose(mine, whole, atol=1e-6)
     decoded, reconstructed, predicted = model.decode(loc), model.reconstruct(x), model.predict(x, verbose=0)
     assert decoded.shape == reconstructed.shape == predicted.shape == (7, *SHAPE)
     np.testing.assert_allclose(decoded, reconstructed)

@@ -159,7 +159,7 @@ def test_omniglot_is_inverted_and_shrunk(directory):
 
     with pytest.raises(ValueError, match=r"has no split 'train'; it has small1, small2; .*tfds build omniglot"):
         load("omniglot", "train")
-    with pytest.raises(ValueError, match="no labels 'alfabet': did you mean alphabet"):
+    with pytest.raises(ValueError, match="no labels 'alfabet': did you mean 'alphabet'"):
         load("omniglot", "small1", labels="alfabet")
 
 

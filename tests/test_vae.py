@@ -74,6 +74,7 @@ def test_gaussian_distortion(variance, learned):
     means, _, _, terms = parts_of(make(likelihood), x)
     np.testing.assert_allclose(terms["distortion"], -norm(means, variance**0.5).logpdf(x).sum((1, 2, 3)), rtol=1e-5)
     np.testing.assert_allclose(terms["sum_of_squares"], ((x - means) ** 2).sum((1, 2, 3)), rtol=1e-5)
+    np.testing.assert_allclose(terms["loss"], terms["distortion"] + terms["rate"], rtol=1e-6)
     if variance == 0.5:
         constant = 0.5 * x[0].size * np.log(2 * np.pi * 0.5)
         np.testing.assert_allclose(terms["distortion"], terms["sum_of_squares"] + constant, rtol=1e-5)

@@ -23,14 +23,14 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         x = tf.cast(inputs, tf.float32) if inputs.dtype == tf.float64 else inputs
         normalised, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=x,
-            scale=self.gamma,
-            offset=self.beta,
-            mean=tf.zeros([0]) if training else self.moving_mean,
-            variance=tf.zeros([0]) if training else self.moving_variance,
+            scale=tf.cast(self.gamma, tf.float32),
+            offset=tf.cast(self.beta, tf.float32),
+            mean=tf.zeros([0]) if training else tf.cast(self.moving_mean, tf.float32),
+            variance=tf.zeros([0]) if training else tf.cast(self.moving_variance, tf.float32),
             epsilon=self.epsilon,
             is_training=training,
         )
         if training:
             for average, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
-                average.assign(self.momentum * average + (1.0 - self.momentum) * new)
+                average.assign(self.momentum * tf.cast(average, tf.float32) + (1.0 - self.momentum) * new)
         return tf.cast(normalised, self.compute_dtype)

@@ -1,0 +1,99 @@
+"""Networks: the sizes that the paper's table gives, and the fused normalisation against Keras's own."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from zoo import VAE, networks
+from zoo.networks.normalization import FusedBatchNormalization
+
+
+def test_conv_has_the_weights_of_the_table():
+    encoder, decoder = networks.build("conv", (28, 28, 1), 16)
+    # By hand: kernels, biases and the two trained numbers a channel of each normalisation; then both heads.
+    convolutions = [(1, 32), (32, 64), (64, 128)]
+    own = sum(9 * i * o + o + 2 * o for i, o in convolutions)
+    transposed = [(256, 128), (128, 64), (64, 32)]
+    theirs = 16 * 4096 + 4096 + sum(9 * i * o + o + 2 * o for i, o in transposed) + 9 * 32 + 1
+    heads = 2 * (2048 * 16 + 16)
+    assert sum(int(np.prod(w.shape)) for w in encoder.trainable_weights) == own
+    assert sum(int(np.prod(w.shape)) for w in decoder.trainable_weights) == theirs
+    model = VAE(encoder, decoder, latent_dim=16)
+    assert sum(int(np.prod(w.shape)) for w in model.trainable_weights) == own + theirs + heads == 616_353
+
+
+@pytest.mark.parametrize("size", [28, 32])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_conv_takes_both_sizes_and_kinds(size, channels):
+    encoder, decoder = networks.build("conv", (size, size, channels), 5)
+    assert encoder.output_shape == (None, 4, 4, 128)
+    assert decoder.output_shape == (None, size, size, channels)
+    sizes = [layer.output.shape[1] for layer in decoder.layers if isinstance(layer, FusedBatchNormalization)]
+    assert sizes == ([7, 13, 28] if size == 28 else [8, 16, 32])
+
+
+@pytest.mark.parametrize("shape", [(30, 30, 1), (28, 32, 1), (28, 28, 2), (64, 64, 3)])
+def test_conv_refuses_other_images(shape):
+    with pytest.raises(ValueError, match=r"conv: takes images of 28×28 or 32×32 .* got " + "×".join(map(str, shape))):
+        networks.build("conv", shape, 5)
+
+
+def test_mlp_has_the_depth_and_width_asked_for():
+    encoder, decoder = networks.build("mlp", (5, 4, 1), 3, "sigmoid", depth=2, decoder_depth=4, width=7)
+    shapes = [w.shape for w in (*encoder.weights, *decoder.weights) if len(w.shape) == 2]
+    assert shapes == [(20, 7), (7, 7), (3, 7), (7, 7), (7, 7), (7, 7), (7, 20)]
+    images = decoder(100 * np.random.default_rng(0).normal(size=(9, 3)))
+    assert images.shape == (9, 5, 4, 1) and np.min(images) >= 0 and np.max(images) <= 1
+    # Depth 0 is linear in x.
+    assert not networks.build("mlp", (5, 4, 1), 3, depth=0).encoder.weights
+
+
+@pytest.mark.parametrize(("arguments", "words"), [({"depth": -1}, "depth"), ({"width": 0}, "width")])
+def test_mistakes_name_the_hyperparameter(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        networks.build("mlp", (5, 4, 1), 3, **arguments)
+    with pytest.raises(ValueError, match="did you mean 'mlp'"):
+        networks.build("mpl", (5, 4, 1), 3)
+
+
+def test_the_fused_normalisation_is_that_of_keras():
+    x = tf.constant(np.random.default_rng(0).normal(1, 3, (6, 5, 4, 2)).astype(np.float32))
+    gradients, outputs, layers = [], [], []
+    for kind in (keras.layers.BatchNormalization, FusedBatchNormalization):
+        layer = kind(momentum=0.9, epsilon=1e-3)
+        layer.build(x.shape)
+        layer.set_weights(np.array([[0.5, 2.0], [0.1, -1.0], [0.3, 0.2], [2.0, 0.5]]))
+        outputs.append(layer(x, training=False).numpy())
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x, training=True)
+            loss = tf.reduce_sum(y**3)
+        outputs.append(y.numpy())
+        gradients.append(tape.gradient(loss, [x, *layer.trainable_weights]))
+        layers.append(layer)
+    np.testing.assert_allclose(outputs[2], outputs[0], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(outputs[3], outputs[1], rtol=1e-4, atol=1e-4)
+    for ours, theirs in zip(*reversed(gradients), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=2e-3, atol=2e-3)
+    np.testing.assert_allclose(layers[1].moving_mean, layers[0].moving_mean, rtol=1e-5)
+    unbiased = np.var(x, axis=(0, 1, 2), ddof=1)
+    np.testing.assert_allclose(layers[1].moving_variance, 0.9 * np.array([2.0, 0.5]) + 0.1 * unbiased, rtol=1e-5)
+
+
+def test_the_fused_normalisation_under_mixed_precision():
+    x = tf.random.normal([4, 3, 3, 2], seed=0)
+    mixed = FusedBatchNormalization(dtype="mixed_bfloat16")
+    y = mixed(x, training=True)
+    assert y.dtype == tf.bfloat16
+    np.testing.assert_allclose(tf.cast(y, tf.float32), FusedBatchNormalization()(x, training=True), atol=0.05)
+    assert mixed.moving_mean.dtype == "float32"
+
+
+def test_a_frozen_normalisation_keeps_its_averages():
+    layer = FusedBatchNormalization()
+    x = tf.random.normal([4, 3, 3, 2])
+    layer.build(x.shape)
+    layer.trainable = False
+    np.testing.assert_allclose(layer(x, training=True), layer(x, training=False))
+    np.testing.assert_array_equal(layer.moving_mean, [0, 0])

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def evaluation_table(found: dict[str, Measured], title: str) -> None:
     """Prints figures with their units and sample sizes."""
     table = Table(title=title, title_justify="left")
-    table.add_column("metric")
+    table.add_column("metric", no_wrap=True)
     table.add_column("value", justify="right")
     table.add_column("unit")
     table.add_column("examples", justify="right")

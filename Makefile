@@ -30,6 +30,12 @@ format: $(VENV)/.installed-dev
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
 
+benchmarks: $(VENV)/.installed requirements-benchmarks.txt
+	$(RUN) -m pip install --quiet --requirement requirements-benchmarks.txt
+	$(RUN) benchmarks/throughput.py
+	$(RUN) benchmarks/information.py
+	$(RUN) benchmarks/likelihood.py
+
 exports: $(VENV)/.installed
 	$(RUN) exports/make.py
 

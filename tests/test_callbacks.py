@@ -53,8 +53,32 @@ def test_the_alarm_speaks_once_and_only_after_its_patience():
     alarm.on_epoch_end(5, logs_of(0, 0.1))
     (line,) = said
     assert "\n" not in line
-    for words in ("0 active units", "0.10 nats", "rate 0.10", "2 epochs", "epoch 5", "contrastive", "beta"):
+    assert line.startswith(
+        "posterior collapse: mutual information 0.10 nats (below 0.5), 0 active units (below 2)"
+    ) or (line.startswith("posterior collapse: 0 active units (below 2), mutual information 0.10 nats (below 0.5)"))
+    for words in ("rate 0.10 nats", "2 measurements", "epoch 5", "contrastive", "beta"):
         assert words in line
+
+
+def test_the_alarm_puts_the_symptom_first():
+    said = []
+    alarm = callbacks.CollapseAlarm(active_units=2, mutual_information=0.5, patience=1, announce=said.append)
+    alarm.on_epoch_end(0, logs_of(16, 0.31))
+    assert said[0].startswith("posterior collapse: mutual information 0.31 nats (below 0.5), 16 active units, rate")
+
+
+def test_a_replayed_alarm_is_silent_and_remembers():
+    said = []
+    alarm = callbacks.CollapseAlarm(patience=2, announce=said.append)
+    rows = [{"epoch": epoch, **logs_of(0, 0.0)} for epoch in (1, 2, 3)]
+    replay = callbacks.Replay(rows, [alarm], None)
+    replay.on_train_begin()
+    assert not said and alarm.sounded and alarm.low == 3
+    alarm.on_epoch_end(3, logs_of(0, 0.0))
+    assert not said
+    alarm.sounded = False
+    alarm.on_epoch_end(4, logs_of(0, 0.0))
+    assert len(said) == 1
 
 
 def test_an_alarm_without_patience_is_off():
@@ -131,9 +155,19 @@ def test_damaged_checkpoints_are_passed_over_and_named(tmp_path, damage):
     assert checkpoint.restore(tmp_path, model, said.append) == 1
     (line,) = said
     assert "epoch-0002 is damaged" in line and "\n" not in line
-    (tmp_path / "epoch-0001" / checkpoint.STATE).unlink()
+    (tmp_path / "epoch-0001" / checkpoint.STATE).write_text("[]")
     assert checkpoint.restore(tmp_path, model, said.append) == 0
     assert "no good checkpoint" in said[-1]
+
+
+def test_a_checkpoint_of_another_model_is_no_damage(tmp_path):
+    saver = callbacks.Checkpoint(tmp_path)
+    saver.set_model(small_model())
+    saver.on_epoch_end(0)
+    other = VAE(*networks.build("mlp", (4, 4, 1), 5, depth=1, width=8), latent_dim=5)
+    other.compile(keras.optimizers.SGD(1e-3))
+    with pytest.raises(CheckpointError, match="of another model"):
+        checkpoint.restore(tmp_path, other, print)
 
 
 def test_weights_that_are_not_finite_are_not_saved(tmp_path):

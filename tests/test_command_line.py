@@ -1,6 +1,7 @@
 """The command line: both embedded configurations from training to codes, and every mistake in one line."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -128,6 +129,10 @@ MISTAKES = {
     "not an export": (["encode", "nowhere", "x.npy"], "nowhere"),
     "unknown split": (["train", "digits/vae", "--set", "data.train=training"], "train"),
     "too large a batch": (["train", "digits/vae", "--set", "train.batch_size=2000"], "2000"),
+    "not a number": (["train", "digits/vae", "--seed", "abc"], "--seed"),
+    "devices for nobody": (["train", "digits/vae", "--logical-devices", "2"], "--strategy mirrored"),
+    "an empty part of a key": (["train", "digits/vae", "--set", "..=3"], "key=value"),
+    "more than memory": (["train", "digits/vae", "--set", "model.latent_dim=100000000"], "zoo"),
     "network and size": (["train", "digits/vae", "--set", "data.size=30"], "28"),
 }
 
@@ -140,8 +145,7 @@ def test_mistakes(command, tmp_path, monkeypatch, mistake):
     assert code == 2
     assert word in err and "Traceback" not in err
     assert not list(tmp_path.iterdir())
-    if mistake not in {"unknown option", "unknown command"}:
-        assert err.startswith("zoo: ") and err.count("\n") == 1 and not out
+    assert err.startswith("zoo: ") and err.count("\n") == 1 and not out
 
 
 BAD_IMAGES = {
@@ -170,6 +174,32 @@ def test_bad_images(command, tmp_path, name):
     assert code == 2
     assert err.startswith("zoo: ") and err.count("\n") == 1 and word in err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_mirrored_run_is_resumed(tmp_path):
+    path = tmp_path / "run"
+    devices = ["--strategy", "mirrored", "--logical-devices", "2", "--quiet"]
+    small = ["--set", "model.network={name: mlp, width: 8}", "--set", "watch.pictures=false"]
+    first = ["train", "digits/contrastive", "--run-dir", str(path), *SHORT, *small, *devices]
+    subprocess.run([sys.executable, "-m", "zoo", *first], check=True, capture_output=True)
+    whole = RunDirectory(path).metrics.read_bytes()
+    shutil.rmtree(path / "checkpoints" / "epoch-0002")
+    (path / "model.keras").unlink()
+    again = ["train", "--resume", str(path), *devices]
+    subprocess.run([sys.executable, "-m", "zoo", *again], check=True, capture_output=True)
+    assert RunDirectory(path).metrics.read_bytes() == whole
+    assert (path / "model.keras").is_file()
+
+
+def test_damaged_files_of_a_run_are_named(command, trained, tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    shutil.copytree(trained["vae"], run.path)
+    run.evaluation.write_text("{")
+    code, _, err = command("evaluate", run.path)
+    assert code == 2 and "evaluation.json: is damaged" in err and err.count("\n") == 1
+    run.model.write_bytes(run.model.read_bytes()[:100])
+    code, _, err = command("sample", run.path, "--to", tmp_path / "grid.png")
+    assert code == 2 and "model.keras: is damaged" in err and "--resume" in err
 
 
 def test_an_existing_directory_is_left_alone(command, trained, tmp_path):

@@ -10,7 +10,7 @@ import tensorflow as tf
 import zoo
 from zoo.models.contrastive import info_nce
 from zoo.networks import build
-from zoo.views import RandomFlip, RandomResizedCrop
+from zoo.views import RandomFlip, RandomResizedCrop, apply_views
 
 SHAPE, LATENTS = (4, 4, 1), 3
 
@@ -71,11 +71,15 @@ def test_info_nce_is_the_loop(queue, temperature):
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("queue_size", [10, 0])
-def test_the_models_term_is_the_loop_over_its_samples(queue_size):
-    model, x = make(queue_size=queue_size, views=[RandomResizedCrop()], gamma=0.7, beta=2.0), tf.constant(images())
-    view = model.view(x, training=True)
-    queries, keys = unit(model.infer(view, training=True).sample()), unit(model.keys(x, training=True))
+@pytest.mark.parametrize(("queue_size", "elbo_on"), [(10, "query"), (0, "query"), (10, "original")])
+def test_the_models_term_is_the_loop_over_its_samples(queue_size, elbo_on):
+    views = [RandomResizedCrop()]
+    model = make(queue_size=queue_size, elbo_on=elbo_on, views=views, gamma=0.7, beta=2.0)
+    x = tf.constant(images())
+    view = apply_views(views, x, model.draws(True), "query")
+    # On the original, the query is a third sample with noise of its own.
+    latents = model.infer(view, True, "posterior" if elbo_on == "query" else "query")
+    queries, keys = unit(latents.sample()), unit(model.keys(x, training=True))
     negatives = model.queue.numpy() if queue_size else None
     terms = model.objective(x, training=True)
     np.testing.assert_allclose(terms["info_nce"], info_nce_by_loop(queries, keys, negatives, 0.1), rtol=1e-4)

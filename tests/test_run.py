@@ -83,5 +83,5 @@ def test_an_export_of_a_run_carries_its_evaluation(tmp_path):
 def test_a_damaged_model_file_is_named(tmp_path):
     directory = RunDirectory.create(tmp_path / "run", load())
     directory.model.write_bytes(b"not a model")
-    with pytest.raises(RunError, match=r"model\.keras: cannot be loaded"):
+    with pytest.raises(RunError, match=r"model\.keras: is damaged"):
         run.load_model(directory)

@@ -172,6 +172,36 @@ def test_sample_weights():
     assert all(np.isfinite(w).all() for w in weights_after(x, np.zeros(4)))
 
 
+def test_a_column_of_sample_weights_is_a_row():
+    x, w = images(4), np.array([3.0, 1, 0, 2], "float32")
+    model, column = compiled(), compiled()
+    batches = (
+        tf.data.Dataset.from_tensors((x, np.zeros(4), w)),
+        tf.data.Dataset.from_tensors((x, np.zeros(4), w[:, None])),
+    )
+    for mine, dataset in zip((model, column), batches, strict=True):
+        mine.fit(dataset, verbose=0)
+    assert_weights_equal(model.trainable_variables, column.trainable_variables)
+
+
+def test_regularisers_of_the_networks_are_minimised_but_not_reported():
+    def after_a_step(strength):
+        keras.utils.set_random_seed(0)
+        regularizer = keras.regularizers.L2(strength)
+        layers = [keras.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(4, kernel_regularizer=regularizer)]
+        decoder = build("mlp", SHAPE, 2, depth=0).decoder
+        model = zoo.VAE(keras.Sequential(layers), decoder, latent_dim=2, seed=0)
+        model.compile(keras.optimizers.SGD(0.01))
+        before = model.encoder.get_weights()[0]
+        loss = model.train_on_batch(images(), return_dict=True)["loss"]
+        return before, model.encoder.get_weights()[0], loss
+
+    before, plain, loss = after_a_step(0.0)
+    _, shrunk, same_loss = after_a_step(0.5)
+    np.testing.assert_allclose(shrunk - plain, -0.01 * 2 * 0.5 * before, atol=1e-6)
+    assert same_loss == pytest.approx(loss)
+
+
 def test_evaluation_is_deterministic():
     model, x = compiled(), images()
     first = model.evaluate(x, batch_size=5, verbose=0, return_dict=True)

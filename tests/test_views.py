@@ -56,6 +56,7 @@ def test_crops_have_the_area_the_aspect_and_the_place_asked_for():
         assert 0.99 < place.max() < 1.0001
         assert place.mean() == pytest.approx(0.5, abs=0.02)
         assert place.std() == pytest.approx(12**-0.5, abs=0.02)
+        assert abs(np.corrcoef(place, areas)[0, 1]) < 0.06
 
 
 def test_crops_interpolate_between_pixel_centres():

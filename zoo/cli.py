@@ -88,6 +88,8 @@ def train(
         fail("train: needs a CONFIG (see `zoo list`), or --resume RUN")
     if resume is not None and run_dir is not None and run_dir != resume:
         fail("train: --resume names the run's directory already; leave out --run-dir")
+    if logical_devices and strategy == "default":
+        fail("--logical-devices: only with --strategy mirrored")
     changes = [*(settings or []), *([] if seed is None else [f"train.seed={seed}"])]
     if resume is not None:
         run = RunDirectory.open(resume)
@@ -218,11 +220,22 @@ def main() -> None:
     from zoo.config import ConfigurationError
     from zoo.run_directory import RunError
 
+    if len(sys.argv) == 1:
+        sys.argv.append("--help")
     try:
-        app()
+        raise SystemExit(app(standalone_mode=False) or 0)
     except (ConfigurationError, RunError, ValueError) as error:
         if os.environ.get("ZOO_TRACEBACK"):
             raise
         fail(error)
     except OSError as error:
         fail(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "))
+    except typer.Abort:
+        fail("interrupted", 130)
+    except Exception as error:
+        # Typer's errors about arguments, and TensorFlow's about memory, are a user's too; the rest is ours.
+        if hasattr(error, "format_message"):
+            fail(error.format_message())
+        if type(error).__module__.startswith("tensorflow."):
+            fail(str(error).splitlines()[0])
+        raise

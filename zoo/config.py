@@ -101,6 +101,11 @@ class Train(Section):
     jit_compile: bool = False
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
 
+    @field_validator("optimizer", "schedule", mode="before")
+    @classmethod
+    def _by_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
 
 class Alarm(Section):
     """When the collapse alarm sounds; 0 patience turns it off."""
@@ -145,12 +150,12 @@ def method_parameters(name: str) -> dict[str, tuple[Any, Any]]:
     return {key: value for key, value in found.items() if key not in _FROM_TRAIN}
 
 
-def _with_name(value: Any, key: str) -> dict[str, Any]:
+def _with_name(value: Any) -> dict[str, Any]:
     if isinstance(value, str):
         return {"name": value}
     if isinstance(value, dict) and isinstance(value.get("name"), str):
         return value
-    raise ValueError(f"{key}: must be a name, or a mapping with a name, got {value!r}")
+    raise ValueError("must be a name, or a mapping with a name")
 
 
 class _Model(Section):
@@ -163,7 +168,7 @@ class _Model(Section):
     @field_validator("network")
     @classmethod
     def _network(cls, value: Any) -> Any:
-        arguments = _with_name(value, "network")
+        arguments = _with_name(value)
         name = arguments["name"]
         parameters = network_parameters(name) if name in NETWORKS else {}
         schema = _named(name, NETWORKS, parameters, "network")
@@ -172,7 +177,7 @@ class _Model(Section):
     @field_validator("likelihood")
     @classmethod
     def _likelihood(cls, value: Any) -> Any:
-        arguments = _with_name(value, "likelihood")
+        arguments = _with_name(value)
         classes = {"bernoulli": "Bernoulli", "gaussian": "Gaussian"}
         name = arguments["name"]
         parameters = signature("likelihoods", classes[name]) if name in classes else {}

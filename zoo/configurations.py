@@ -89,7 +89,7 @@ def assign(values: dict[str, Any], settings: list[str]) -> dict[str, Any]:
     """
     for setting in settings:
         key, equals, text = setting.partition("=")
-        if not equals or not key.strip():
+        if not equals or not all(part.strip() for part in key.split(".")):
             raise ConfigurationError(f"--set {setting}: must be key=value, such as train.epochs=3")
         try:
             value = yaml.safe_load(text)

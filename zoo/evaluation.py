@@ -138,6 +138,7 @@ def evaluate(path: Path, split: str = "test", **arguments: Any) -> tuple[dict[st
         raise ValueError(f"split: no {split!r}; {nearest(split, splits)}")
     run = RunDirectory.open(path)
     run.require_model()
+    run.read(run.evaluation)
     experiment = run.experiment()
     held_out = load_split(experiment, split)
     train = held_out if split == "train" else load_split(experiment, "train")

@@ -23,14 +23,13 @@ PACKAGE = Path(__file__).parent
 
 def _not_bool(value: Any) -> Any:
     if isinstance(value, bool):
-        raise ValueError("expected a number, not true or false")
+        raise ValueError("must be a number, not true or false")
     return value
 
 
 _Float = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_not_bool)]
 _Int = Annotated[int, BeforeValidator(_not_bool)]
 
-Real = _Float
 NonNegative = Annotated[_Float, Field(ge=0)]
 Positive = Annotated[_Float, Field(gt=0)]
 Fraction = Annotated[_Float, Field(ge=0, le=1)]
@@ -39,7 +38,6 @@ Size = Annotated[_Int, Field(ge=0)]
 Seed = Annotated[_Int, Field(ge=0, lt=2**31)]
 
 _NAMESPACE = {
-    "Real": Real,
     "NonNegative": NonNegative,
     "Positive": Positive,
     "Fraction": Fraction,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -92,15 +93,18 @@ def load_split(experiment: Experiment, split: str) -> data.Examples:
     binarize = section.binarize
     if binarize == "dynamic" and split != "train":
         binarize = "fixed"
-    return data.load(
-        section.name,
-        getattr(section, split),
-        path=section.path,
-        size=section.size,
-        channels=section.channels,
-        labels=section.labels,
-        binarize=binarize,
-    )
+    try:
+        return data.load(
+            section.name,
+            getattr(section, split),
+            path=section.path,
+            size=section.size,
+            channels=section.channels,
+            labels=section.labels,
+            binarize=binarize,
+        )
+    except ValueError as error:
+        raise ValueError(f"data.{split}: {error}") from None
 
 
 def train(
@@ -134,14 +138,19 @@ def train(
     examples, held_out = load_split(experiment, "train"), load_split(experiment, "validation")
     shape = examples.images.shape[1:]
     steps = pipeline.steps_per_epoch(len(examples.images), recipe.batch_size)
-    with (strategy or tf.distribute.get_strategy()).scope():
+    scope = (strategy or tf.distribute.get_strategy()).scope
+    with scope():
         model = build_model(experiment, shape, steps)
     for name, part in (("train", examples), ("validation", held_out)):
         model.check_images(part.images, f"data.{name}")
     model.check_batch(recipe.batch_size)
     done, rows = 0, []
     if resume:
-        done = restore(run.checkpoints, model, announce)
+        try:
+            with scope():
+                done = restore(run.checkpoints, model, announce)
+        except CheckpointError as error:
+            raise RunError(str(error)) from None
         rows = record.truncate(run.metrics, done)
     else:
         RunDirectory.create(run.path, experiment)
@@ -222,12 +231,15 @@ def load_model(run: RunDirectory) -> VAE:
     try:
         return keras.saving.load_model(path)
     except (OSError, ValueError) as error:
+        if not zipfile.is_zipfile(path):
+            anew = f"rm {path}; zoo train --resume {run.path}"
+            raise RunError(f"{path}: is damaged; write it anew from the last checkpoint with: {anew}") from None
         raise RunError(f"{path}: cannot be loaded: {str(error).splitlines()[0]}") from None
 
 
 def write_evaluation(run: RunDirectory, split: str, found: dict[str, Any]) -> None:
     """Puts the evaluation of a split into the run's `evaluation.json`, beside those of other splits."""
-    known = json.loads(run.evaluation.read_text(encoding="utf-8")) if run.evaluation.exists() else {}
+    known = run.read(run.evaluation)
     sibling = run.evaluation.with_suffix(".tmp")
     sibling.write_text(json.dumps({**known, split: found}, indent=2) + "\n", encoding="utf-8")
     sibling.replace(run.evaluation)
@@ -249,10 +261,7 @@ def export_run(path: Path, to: Path | None = None) -> Path:
     """
     run = RunDirectory.open(path)
     model = load_model(run)
-    evaluation, environment = (
-        json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-        for file in (run.evaluation, run.environment)
-    )
+    evaluation, environment = run.read(run.evaluation), run.read(run.environment)
     target = to or run.export
     try:
         return export_model(model, target, Card.of(run.experiment(), model, evaluation, environment))

@@ -119,6 +119,17 @@ class RunDirectory:
                     f"{theirs.get(key)!r} here"
                 )
 
+    def read(self, file: Path) -> dict[str, Any]:
+        """The content of one of the run's JSON files; empty where it does not exist.
+
+        Raises:
+            RunError: a file that is damaged.
+        """
+        try:
+            return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        except ValueError:
+            raise RunError(f"{file}: is damaged; remove it, and what it held is measured or written anew") from None
+
     def require_model(self) -> Path:
         """The trained model's file.
 

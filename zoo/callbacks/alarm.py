@@ -47,8 +47,18 @@ class CollapseAlarm(keras.callbacks.Callback):
         self.low = self.low + 1 if collapsed else 0
         if self.low >= self.patience and not self.sounded:
             self.sounded = True
-            rate = f", rate {logs['val_rate']:.2f} nats" if "val_rate" in logs else ""
+            found = (
+                (units < self.active_units, f"{units} active units", f"below {self.active_units}"),
+                (
+                    information < self.mutual_information,
+                    f"mutual information {information:.2f} nats",
+                    f"below {self.mutual_information}",
+                ),
+            )
+            # Symptoms first, with their thresholds; what is still well behind them.
+            symptoms = [f"{text} ({limit})" if low else text for low, text, limit in sorted(found, reverse=True)]
+            rate = [f"rate {logs['val_rate']:.2f} nats"] if "val_rate" in logs else []
             self.announce(
-                f"posterior collapse: {units} active units, mutual information {information:.2f} nats{rate} on "
-                f"held-out images, for {self.low} epochs up to epoch {epoch + 1}; cures in the zoo: {CURES}"
+                f"posterior collapse: {', '.join([*symptoms, *rate])} on held-out images, for {self.low} measurements "
+                f"up to epoch {epoch + 1}; cures in the zoo: {CURES}"
             )

@@ -94,6 +94,9 @@ def restore(directory: Path, model: keras.Model, announce: Callable[[str], None]
 
     Returns:
         How many epochs it has behind it; 0 without any good checkpoint.
+
+    Raises:
+        CheckpointError: a good checkpoint of another model; nothing is touched.
     """
     found = checkpoints(directory)
     for path in reversed(found):
@@ -101,15 +104,19 @@ def restore(directory: Path, model: keras.Model, announce: Callable[[str], None]
             state = json.loads((path / STATE).read_text(encoding="utf-8"))
             if _checksum(path / WEIGHTS) != state["sha256"]:
                 raise ValueError("its checksum does not match")
-            model.optimizer.build(model.trainable_variables)
-            model.load_weights(path / WEIGHTS)
-            for seed, value in zip(_seeds(model), state["seeds"], strict=True):
-                seed.assign(value)
-        except (OSError, ValueError, KeyError) as error:
+            epoch, seeds = int(state["epoch"]), state["seeds"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
             reason = str(error).splitlines()[0]
             announce(f"checkpoint {path.name} is damaged ({reason}); going back to the one before")
             continue
-        return int(state["epoch"])
+        try:
+            model.optimizer.build(model.trainable_variables)
+            model.load_weights(path / WEIGHTS)
+            for seed, value in zip(_seeds(model), seeds, strict=True):
+                seed.assign(value)
+        except (OSError, ValueError, KeyError):
+            raise CheckpointError(f"{path}: is whole, but of another model; was the configuration changed?") from None
+        return epoch
     if found:
         announce("no good checkpoint is left; starting from the first epoch")
     return 0
@@ -144,6 +151,12 @@ class Replay(keras.callbacks.Callback):
             return
         if self.learning_rate is not None:
             self.model.optimizer.learning_rate = self.learning_rate
-        for row in self.rows:
-            for callback in self.callbacks:
+        for callback in self.callbacks:
+            # What an alarm says now it has said before.
+            loud = getattr(callback, "announce", None)
+            if loud:
+                vars(callback)["announce"] = lambda _: None
+            for row in self.rows:
                 callback.on_epoch_end(int(row["epoch"]) - 1, dict(row))
+            if loud:
+                vars(callback)["announce"] = loud

@@ -116,16 +116,20 @@ class ObjectiveModel(keras.Model):
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """One step of the optimiser on a batch x, (x, y) or (x, y, sample_weight); y is never trained on.
 
-        The loss is the mean over the global batch, weighted by `sample_weight` where it is given.
+        The loss is the mean over the global batch, weighted by `sample_weight` [batch] where it is given. Regularisers
+        of the networks' own layers are minimised along with it, but are no part of what `loss` reports.
         """
         x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
             terms = self.objective(x, training=True)
             weights = tf.ones_like(terms["loss"]) if sample_weight is None else sample_weight
-            weights = tf.cast(weights, terms["loss"].dtype)
+            # A column of weights would broadcast to all pairs of examples.
+            weights = tf.reshape(tf.cast(weights, terms["loss"].dtype), [-1])
             # Keras adds the replicas' gradients up: each replica contributes its part of the global mean.
             global_weight = distribution.total(tf.reduce_sum(weights))
             loss = tf.math.divide_no_nan(tf.reduce_sum(weights * terms["loss"]), global_weight)
+            if self.losses:
+                loss += tf.add_n(self.losses) / tf.distribute.get_strategy().num_replicas_in_sync
             scaled = self.optimizer.scale_loss(loss)
         variables = self.trainable_weights
         gradients = distribution.synchronised(tape.gradient(scaled, variables), self.optimizer)

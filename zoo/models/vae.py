@@ -137,7 +137,7 @@ class VAE(ObjectiveModel, metaclass=_BuiltWhenConstructed):
         """p(x|z) for z [..., latent_dim]; the distribution's batch shape is z's but for the last axis."""
         flat = self.decoder(tf.reshape(z, [-1, z.shape[-1]]), training=training)
         parameters = tf.reshape(flat, tf.concat([tf.shape(z)[:-1], tf.shape(flat)[1:]], 0))
-        return self.likelihood.distribution(tf.cast(parameters, tf.float32), len(self.image_shape))
+        return self.likelihood.distribution(tf.cast(parameters, tf.float32), flat.shape.rank - 1)
 
     def loss_terms(self, x: tf.Tensor, latents: Latents, original: tf.Tensor, training: bool) -> dict[str, tf.Tensor]:
         """Distortion and rate; under a Gaussian likelihood also the sum of squares ‖x − mean‖² (no nats)."""
@@ -184,7 +184,10 @@ class VAE(ObjectiveModel, metaclass=_BuiltWhenConstructed):
 
     def decode(self, z: Any) -> tf.Tensor:
         """The mean of p(x|z): z [batch, dim] → images in the unit interval [batch, h, w, c]."""
-        return self.generate(tf.convert_to_tensor(z, tf.float32)).mean()
+        z = tf.convert_to_tensor(z, tf.float32)
+        if z.shape[-1] != self.latent_dim:
+            raise ValueError(f"decode: codes of shape {_times(z.shape)}, but there are {self.latent_dim} latents")
+        return self.generate(z).mean()
 
     def reconstruct(self, x: Any) -> tf.Tensor:
         """The image that the posterior's mean decodes to: [batch, h, w, c]."""
@@ -192,6 +195,8 @@ class VAE(ObjectiveModel, metaclass=_BuiltWhenConstructed):
 
     def sample(self, n: int, seed: int | None = None) -> tf.Tensor:
         """N images (means of p(x|z)) from prior samples: [n, h, w, c]; the same for the same seed."""
+        if isinstance(n, int) and n < 1:
+            raise ValueError(f"sample: n must be at least 1, got {n}")
         seed = random.randrange(2**31) if seed is None else seed
         return self.decode(tf.random.stateless_normal([n, self.latent_dim], [seed, 0]))
 
@@ -215,12 +220,16 @@ class VAE(ObjectiveModel, metaclass=_BuiltWhenConstructed):
         A lower bound in expectation, tighter with more samples. All samples of the batch are decoded at once; for
         many images use `zoo.metrics.negative_log_likelihood`, which bounds the memory.
         """
+        if samples < 1:
+            raise ValueError(f"log_prob: samples must be at least 1, got {samples}")
         return tf.reduce_logsumexp(self.log_weights(x, samples, seed), axis=0) - np.log(samples)
 
     # ── Checks and round trips ───────────────────────────────────────────────────────────────────────────────
 
     def check_images(self, x: Any, where: str) -> None:
         """As the base class."""
+        if tf.is_tensor(x) and hasattr(x, "numpy"):
+            x = x.numpy()
         if isinstance(x, np.ndarray):
             check_pixels(x, where=where, unit_interval=self.likelihood.unit_interval)
         spec = tf.nest.flatten(x.element_spec)[0] if isinstance(x, tf.data.Dataset) else x

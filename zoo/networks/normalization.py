@@ -17,6 +17,16 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     variance, which follows the unbiased estimate of the batch's variance, as PyTorch's does.
     """
 
+    def build(self, input_shape: tuple) -> None:
+        """As Keras's.
+
+        Raises:
+            ValueError: what the fused operation cannot do: another axis than the last, or no scale or centre.
+        """
+        if self.axis not in (-1, 3) or not (self.scale and self.center):
+            raise ValueError("FusedBatchNormalization: normalises the last axis of images, with scale and centre")
+        super().build(input_shape)
+
     def call(self, inputs: tf.Tensor, training: bool | None = None, mask: Any = None) -> tf.Tensor:
         """[batch, h, w, channels], normalised by the batch in training, by the moving averages else."""
         training = bool(training and self.trainable)

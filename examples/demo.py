@@ -34,8 +34,13 @@ def main() -> None:
     console = Console()
     target = Path("demo")
     runs = Path(tempfile.mkdtemp(prefix="zoo-demo-"))
-    table = Table(title="digits, 300 test images, one seed; distortion, rate and MI in nats", title_justify="left")
-    for heading in ("method", *(heading for heading, _ in COLUMNS.values()), "export−model"):
+    table = Table(
+        title="digits, 300 test images, one seed; distortion, rate and MI in nats",
+        caption="Δ export: greatest difference between codes of the export and of the model",
+        caption_justify="left",
+        title_justify="left",
+    )
+    for heading in ("method", *(heading for heading, _ in COLUMNS.values()), "Δ export"):
         table.add_column(heading, justify="left" if heading == "method" else "right")
     rows: dict[str, np.ndarray] = {}
     for method in METHODS:

@@ -36,13 +36,12 @@ def images(n=8, seed=0):
     return np.random.default_rng(seed).random((n, *SHAPE)).astype("float32")
 
 
-def directions(n, seed=0):
-    x = np.random.default_rng(seed).standard_normal((n, LATENTS)).astype("float32")
-    return x / np.linalg.norm(x, axis=1, keepdims=True)
-
-
 def unit(x):
     return np.asarray(x) / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+def directions(n, seed=0):
+    return unit(np.random.default_rng(seed).standard_normal((n, LATENTS)).astype("float32"))
 
 
 def info_nce_by_loop(queries, keys, negatives, temperature):
@@ -73,9 +72,8 @@ def test_info_nce_is_the_loop(queue, temperature):
 
 @pytest.mark.parametrize(("queue_size", "elbo_on"), [(10, "query"), (0, "query"), (10, "original")])
 def test_the_models_term_is_the_loop_over_its_samples(queue_size, elbo_on):
-    views = [RandomResizedCrop()]
+    views, x = [RandomResizedCrop()], tf.constant(images())
     model = make(queue_size=queue_size, elbo_on=elbo_on, views=views, gamma=0.7, beta=2.0)
-    x = tf.constant(images())
     view = apply_views(views, x, model.draws(True), "query")
     # On the original, the query is a third sample with noise of its own.
     latents = model.infer(view, True, "posterior" if elbo_on == "query" else "query")
@@ -85,7 +83,6 @@ def test_the_models_term_is_the_loop_over_its_samples(queue_size, elbo_on):
     np.testing.assert_allclose(terms["info_nce"], info_nce_by_loop(queries, keys, negatives, 0.1), rtol=1e-4)
     expected = terms["distortion"] + 2.0 * terms["rate"] + 0.7 * terms["info_nce"]
     np.testing.assert_allclose(terms["loss"], expected, rtol=1e-6)
-    np.testing.assert_allclose(terms["elbo"], -terms["distortion"] - terms["rate"], rtol=1e-6)
 
 
 def test_in_batch_negatives_bound_the_information_by_log_k():
@@ -136,8 +133,7 @@ def test_no_gradient_reaches_the_key_encoder():
 def test_key_batch_normalisation_uses_and_tracks_the_batch():
     model, x = compiled(normalised=True), images()
     before = model.key_encoder.layers[-2](x.reshape(8, -1)).numpy()
-    normalised = model.key_encoder(x, training=True).numpy()
-    np.testing.assert_allclose(normalised.mean(0), 0, atol=1e-5)
+    np.testing.assert_allclose(model.key_encoder(x, training=True).numpy().mean(0), 0, atol=1e-5)
     assert np.abs(model.key_encoder(x, training=False).numpy().mean(0)).max() > 0.05
     model = compiled(normalised=True)
     norm = model.key_encoder.layers[-1]
@@ -236,9 +232,7 @@ def test_configurations_round_trip_with_views_of_keras(tmp_path):
 def test_bad_hyperparameters(arguments, parts):
     with pytest.raises(ValueError) as error:
         make(**arguments)
-    assert "\n" not in str(error.value)
-    for part in parts:
-        assert part in str(error.value)
+    assert "\n" not in str(error.value) and all(part in str(error.value) for part in parts)
 
 
 def test_batches_that_the_queue_cannot_take():

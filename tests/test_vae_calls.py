@@ -139,22 +139,18 @@ def test_fit_takes_arrays_and_datasets_of_every_kind():
     assert_weights_equal(fitted(black_and_white, batch_size=6), fitted(black_and_white.astype("float32"), batch_size=6))
 
 
-@pytest.mark.parametrize("method", ["VAE", "ContrastiveVAE"])
-def test_however_the_step_is_run_it_is_the_same_step(method):
-    def fitted(**arguments):
+def test_however_the_step_is_run_it_is_the_same_step():
+    def fitted(method="VAE", **arguments):
         keras.utils.set_random_seed(0)
         model = getattr(zoo, method)(*build("mlp", SHAPE, LATENTS, depth=1, width=16), LATENTS, seed=0)
         model.compile(keras.optimizers.SGD(0.1), **arguments)
         model.fit(images(), batch_size=4, shuffle=False, verbose=0)
         return model.get_weights()
 
-    plain = fitted()
     for arguments in ({"run_eagerly": True}, {"steps_per_execution": 3}):
-        assert_weights_equal(fitted(**arguments), plain, atol=1e-5)
+        assert_weights_equal(fitted(**arguments), fitted(), atol=1e-5)
     # XLA makes other numbers of the same random bits.
-    for compiled, other in zip(fitted(jit_compile=True), plain, strict=True):
-        assert compiled.shape == other.shape
-        assert np.isfinite(compiled).all()
+    assert all(np.isfinite(weight).all() for weight in fitted("ContrastiveVAE", jit_compile=True))
 
 
 # ── Mistakes ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -129,6 +129,8 @@ MISTAKES = {
     "not an export": (["encode", "nowhere", "x.npy"], "nowhere"),
     "unknown split": (["train", "digits/vae", "--set", "data.train=training"], "train"),
     "too large a batch": (["train", "digits/vae", "--set", "train.batch_size=2000"], "2000"),
+    "two configurations": (["train", "digits/vae", "mnist/vae"], "one CONFIG"),
+    "second of two settings": (["train", "digits/vae", "--set", "train.epochs=1", "model.beta=-1"], "model.beta"),
     "not a number": (["train", "digits/vae", "--seed", "abc"], "--seed"),
     "devices for nobody": (["train", "digits/vae", "--logical-devices", "2"], "--strategy mirrored"),
     "an empty part of a key": (["train", "digits/vae", "--set", "..=3"], "key=value"),

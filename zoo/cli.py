@@ -60,9 +60,13 @@ def list_() -> None:
 
 @app.command()
 def train(
-    config: Annotated[str | None, typer.Argument(help="A name under configs/ or a path.", show_default=False)] = None,
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="CONFIG", help="A name under configs/ or a path.", show_default=False),
+    ] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value, such as train.epochs=3.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE …", help="Change values, such as train.epochs=3 train.seed=1."),
     ] = None,
     run_dir: Annotated[
         Path | None, typer.Option(help="Where the run goes.  [default: runs/CONFIG-seedN]", show_default=False)
@@ -84,13 +88,19 @@ def train(
 
     if strategy not in ("default", "mirrored"):
         fail(f"--strategy: no {strategy!r}; {nearest(strategy, ('default', 'mirrored'))}")
+    # An option takes one word, so the second word of `--set a=1 b=2` arrives among the arguments.
+    more = [word for word in arguments or [] if "=" in word and not Path(word).exists()]
+    named = [word for word in arguments or [] if word not in more]
+    if len(named) > 1:
+        fail(f"train: takes one CONFIG, got {' and '.join(named)}")
+    config = named[0] if named else None
     if config is None and resume is None:
         fail("train: needs a CONFIG (see `zoo list`), or --resume RUN")
     if resume is not None and run_dir is not None and run_dir != resume:
         fail("train: --resume names the run's directory already; leave out --run-dir")
     if logical_devices and strategy == "default":
         fail("--logical-devices: only with --strategy mirrored")
-    changes = [*(settings or []), *([] if seed is None else [f"train.seed={seed}"])]
+    changes = [*(settings or []), *more, *([] if seed is None else [f"train.seed={seed}"])]
     if resume is not None:
         run = RunDirectory.open(resume)
         if config is None and changes:

@@ -28,9 +28,9 @@ def negative_log_likelihood(
     (beyond rounding), and the first n images get the same estimate whatever follows them. Another block draws other
     noise.
 
-    Memory grows with block · batch_size, the images decoded at once; time per image hardly depends on either. For the
-    contrastive paper's network at 28×28×1 with 16 latents, the defaults take about 0.25 GB above the model, and 500
-    samples of an image about 0.11 s on two free CPU cores; a block of 50 takes 1.3 GB for the same time.
+    Memory grows with block · batch_size, the images decoded at once; the time per image hardly depends on either. For
+    the contrastive paper's network at 28×28×1 with 16 latents, the defaults take about 0.35 GB above the model, and
+    500 samples of an image 0.22 s of CPU time; a block of 50 takes 1.4 GB for the same time.
 
     Args:
         model: has `log_weights(x, samples, seed)`, the log p(x, z) − log q(z|x) in nats [samples, batch] of a batch

@@ -7,7 +7,7 @@ log-likelihood in nats, with its constant.
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -96,7 +96,6 @@ class Gaussian(Likelihood):
 
 
 LIKELIHOODS = {"bernoulli": Bernoulli, "gaussian": Gaussian}
-Name = Literal["bernoulli", "gaussian"]
 
 
 def get(likelihood: str | dict[str, Any] | Likelihood) -> Likelihood:

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from zoo import callbacks, data, likelihoods, models, networks
 from zoo.callbacks import record
-from zoo.callbacks.checkpoint import CheckpointError, checkpoints, restore
+from zoo.callbacks.checkpoint import CheckpointError, checkpoints, require_space, restore
 from zoo.callbacks.nan import TrainingDivergedError
 from zoo.card import Card
 from zoo.config import Experiment, Schedule, Train
@@ -215,6 +215,7 @@ def _callbacks(
 
 def _save(model: VAE, path: Path) -> None:
     """Writes a `.keras` file, whole or not at all."""
+    require_space(path.parent, model)
     sibling = path.with_name(f".{path.name}.tmp.keras")
     model.save(sibling)
     sibling.replace(path)

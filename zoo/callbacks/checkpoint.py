@@ -7,6 +7,7 @@ checkpoint here is a folder that appears whole or not at all, with a checksum, a
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -29,6 +30,15 @@ class CheckpointError(RuntimeError):
 def _checksum(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def require_space(directory: Path, model: keras.Model) -> None:
+    """Raises OSError where a disk has no room for a model's file: the HDF5 library crashes when it finds out itself."""
+    weights = [*model.variables, *model.optimizer.variables]
+    needed = 2**20 + sum(v.numpy().nbytes for v in weights) * 5 // 4
+    if shutil.disk_usage(directory).free < needed:
+        reason = f"{os.strerror(errno.ENOSPC)} ({needed / 2**20:.0f} MiB needed)"
+        raise OSError(errno.ENOSPC, reason, str(directory))
 
 
 def _seeds(model: keras.Model) -> list[keras.Variable]:
@@ -61,6 +71,7 @@ class Checkpoint(keras.callbacks.Callback):
         try:
             shutil.rmtree(sibling, ignore_errors=True)
             sibling.mkdir(parents=True)
+            require_space(sibling, self.model)
             self.model.save_weights(sibling / WEIGHTS)
             seeds = [[int(n) for n in seed.numpy()] for seed in _seeds(self.model)]
             state = {"epoch": epoch + 1, "sha256": _checksum(sibling / WEIGHTS), "seeds": seeds}

@@ -68,24 +68,21 @@ def total(x: Any) -> Any:
     return x if context is None else context.all_reduce(tf.distribute.ReduceOp.SUM, x)
 
 
-def rows_of_replica(shape: tf.TensorShape | tf.Tensor | list) -> tuple[Any, Any, Any]:
+def rows_of_replica(local: tf.Tensor | int) -> tuple[Any, Any]:
     """Where this replica's rows lie in the global batch.
 
     Args:
-        shape: of a tensor whose first axis is this replica's part of the batch.
+        local: how many examples this replica has.
 
     Returns:
-        (first row, shape of the global tensor, number of local rows).
+        (number of its first row, rows of the global batch).
     """
     context = _context()
-    local = shape[0]
     if context is None:
-        return 0, shape, local
+        return 0, local
     counts = gather(tf.reshape(tf.cast(local, tf.int64), [1]))
-    mine = context.replica_id_in_sync_group
-    first = tf.cast(tf.reduce_sum(counts[:mine]), tf.int32)
-    whole = tf.concat([[tf.cast(tf.reduce_sum(counts), tf.int32)], tf.cast(shape[1:], tf.int32)], 0)
-    return first, whole, local
+    first = tf.reduce_sum(counts[: context.replica_id_in_sync_group])
+    return tf.cast(first, tf.int32), tf.cast(tf.reduce_sum(counts), tf.int32)
 
 
 def synchronised(gradients: list, optimizer: keras.optimizers.Optimizer) -> list:

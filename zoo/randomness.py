@@ -16,7 +16,7 @@ from zoo.distribution import rows_of_replica
 
 
 class Draws:
-    """The random numbers of one step.
+    """The random numbers of one step, for batches of one size.
 
     Args:
         seed: of the model.
@@ -28,24 +28,30 @@ class Draws:
         self.seed = seed
         self.step = step
         self.phase = phase
+        self._place: tuple[Any, Any] | None = None
+
+    def _rows(self, shape: tf.Tensor | list) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """(shape of the global batch's numbers, this replica's first row, the row behind its last one)."""
+        local, *rest = tf.unstack(tf.convert_to_tensor(shape))
+        # Replicas tell each other how many rows they have: once, not for every draw.
+        if self._place is None:
+            self._place = rows_of_replica(local)
+        first, rows = self._place
+        return tf.stack([rows, *rest]), first, first + local
 
     def _key(self, stream: str) -> tf.Tensor:
         name = zlib.crc32(f"{self.seed}/{self.phase}/{stream}".encode())
         return tf.stack([tf.constant(name, tf.int64), tf.cast(self.step, tf.int64)])
 
-    def normal(self, stream: str, shape: tf.TensorShape | tf.Tensor | list) -> tf.Tensor:
+    def normal(self, stream: str, shape: tf.Tensor | list) -> tf.Tensor:
         """Standard normal numbers; `shape[0]` counts this replica's examples."""
-        first, total, local = rows_of_replica(shape)
-        key = self._key(stream)
-        return tf.random.stateless_normal(total, key)[first : first + local]
+        whole, first, end = self._rows(shape)
+        return tf.random.stateless_normal(whole, self._key(stream))[first:end]
 
-    def uniform(
-        self, stream: str, shape: tf.TensorShape | tf.Tensor | list, low: float = 0.0, high: float = 1.0
-    ) -> tf.Tensor:
+    def uniform(self, stream: str, shape: tf.Tensor | list, low: float = 0.0, high: float = 1.0) -> tf.Tensor:
         """Uniform numbers in [low, high); `shape[0]` counts this replica's examples."""
-        first, total, local = rows_of_replica(shape)
-        key = self._key(stream)
-        return tf.random.stateless_uniform(total, key, low, high)[first : first + local]
+        whole, first, end = self._rows(shape)
+        return tf.random.stateless_uniform(whole, self._key(stream), low, high)[first:end]
 
 
 def normal_for_each(seed: Any, count: tf.Tensor | int, shape: list[int]) -> tf.Tensor:

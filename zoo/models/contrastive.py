@@ -29,7 +29,8 @@ def info_nce(queries: tf.Tensor, keys: tf.Tensor, negatives: tf.Tensor | None, t
         positive = tf.reduce_sum(queries * keys, axis=1, keepdims=True)
         logits = tf.concat([positive, tf.matmul(queries, negatives, transpose_b=True)], axis=1)
         return tf.reduce_logsumexp(logits / temperature, axis=1) - logits[:, 0] / temperature
-    first, _, local = distribution.rows_of_replica(tf.shape(queries))
+    local = tf.shape(queries)[0]
+    first, _ = distribution.rows_of_replica(local)
     logits = tf.matmul(queries, distribution.gather(keys), transpose_b=True) / temperature
     labels = first + tf.range(local)
     return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)

@@ -45,14 +45,15 @@ def _information(loc: np.ndarray, scale: np.ndarray) -> dict[str, Measured]:
 
 
 def _probes(
-    model: VAE, train: data.Examples, held_out: data.Examples, names: list[str]
+    model: VAE, train: data.Examples, held_out: data.Examples, loc: np.ndarray, names: list[str]
 ) -> tuple[dict[str, Measured], list[str]]:
-    """Accuracies of the probes that the data allow, and why the others are left out."""
+    """Accuracies of the probes that the data allow, and why others are left out; loc are the held-out codes."""
     if train.labels is None or held_out.labels is None:
         return {}, [f"{' and '.join(names)}: the data have no labels, which a probe needs"]
     if not np.isin(held_out.labels, train.labels).any():
         return {}, [f"{' and '.join(names)}: no class of this split occurs in the training split"]
-    codes = (model.posteriors(train.images).loc, train.labels, model.posteriors(held_out.images).loc, held_out.labels)
+    train_codes = loc if train is held_out else model.posteriors(train.images).loc
+    codes = (train_codes, train.labels, loc, held_out.labels)
     n, found, left_out = len(train.images), {}, []
     neighbours = min(200, n)
     for name in names:
@@ -105,11 +106,13 @@ def evaluate_model(
     left_out: list[str] = []
     if "terms" in wanted:
         found |= _terms(model, held_out.images)
-    if "information" in wanted:
-        found |= _information(*model.posteriors(held_out.images))
     probes = [name for name in PROBES if name in wanted]
+    if probes or "information" in wanted:
+        posteriors = model.posteriors(held_out.images)
+    if "information" in wanted:
+        found |= _information(*posteriors)
     if probes:
-        measured, left_out = _probes(model, train, held_out, probes)
+        measured, left_out = _probes(model, train, held_out, posteriors.loc, probes)
         if left_out and only:
             raise ValueError(left_out[0])
         found |= measured

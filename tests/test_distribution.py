@@ -25,6 +25,8 @@ CASES = {
         "arguments": {"queue_size": 14, "momentum": 0.5, "views": [], "elbo_on": "original"},
     },
     "in batch": {"method": "ContrastiveVAE", "arguments": {"queue_size": 0, "momentum": 0.5}},
+    "neighbours, single": {"method": "TripletVAE", "rows": 17, "arguments": {"margin": 2.0, "triplet_weight": 5.0}},
+    "samples, ragged": {"method": "IWAE", "rows": 19, "arguments": {"samples": 3}},
 }
 CONVOLUTIONS = {
     "method": "ContrastiveVAE",

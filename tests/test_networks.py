@@ -1,5 +1,7 @@
 """Networks: the sizes that the paper's table gives, and the fused normalisation against Keras's own."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -37,6 +39,63 @@ def test_conv_takes_both_sizes_and_kinds(size, channels):
 def test_conv_refuses_other_images(shape):
     with pytest.raises(ValueError, match=r"conv: takes images of 28×28 or 32×32 .* got " + "×".join(map(str, shape))):
         networks.build("conv", shape, 5)
+
+
+def weights_of(model):
+    return sum(int(np.prod(w.shape)) for w in model.trainable_weights)
+
+
+@pytest.mark.parametrize(
+    ("size", "filters", "doublings", "first"), [(28, 128, 2, 7), (28, 32, 2, 7), (32, 32, 2, 8), (64, 32, 3, 8)]
+)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_wae_conv_has_the_weights_of_the_paper(size, filters, doublings, first, channels):
+    encoder, decoder = networks.build("wae_conv", (size, size, channels), 50, filters=filters)
+    # By hand, as above; the decoder's dense layer and its last one are not normalised.
+    widths = [channels, filters, 2 * filters, 4 * filters, 8 * filters]
+    own = sum(16 * i * o + o + 2 * o for i, o in itertools.pairwise(widths))
+    maps = [8 * filters, 4 * filters, 2 * filters, filters][: doublings + 1]
+    dense = 51 * first * first * 8 * filters
+    theirs = dense + sum(16 * i * o + o + 2 * o for i, o in itertools.pairwise(maps))
+    assert weights_of(encoder) == own
+    assert weights_of(decoder) == theirs + 16 * maps[-1] * channels + channels
+
+
+def test_wae_convs_weights_in_numbers():
+    model = VAE(*networks.build("wae_conv", (28, 28, 1), 50), latent_dim=50)
+    convolutions = 16 * (1 * 128 + 128 * 256 + 256 * 512 + 512 * 1024) + 3 * (128 + 256 + 512 + 1024)
+    transposed = 16 * (1024 * 512 + 512 * 256 + 256 * 1) + 3 * (512 + 256) + 1
+    assert weights_of(model) == convolutions + transposed + 51 * 7 * 7 * 1024 + 2 * 50 * (2 * 2 * 1024 + 1)
+    assert weights_of(model) == 24_478_693
+
+
+@pytest.mark.parametrize(("size", "maps"), [(28, [7, 14, 28]), (32, [8, 16, 32]), (64, [8, 16, 32, 64])])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_wae_conv_takes_three_sizes_and_two_kinds(size, maps, channels):
+    encoder, decoder = networks.build("wae_conv", (size, size, channels), 5, "sigmoid", filters=4)
+    assert encoder.output_shape == (None, 4 if size == 64 else 2, 4 if size == 64 else 2, 32)
+    kinds = (keras.layers.Reshape, keras.layers.Conv2DTranspose)
+    found = [layer.output.shape[1:] for layer in decoder.layers if isinstance(layer, kinds)]
+    assert [shape[0] for shape in found] == [*maps, size]
+    assert [shape[2] for shape in found] == [*(32, 16, 8, 4)[: len(maps)], channels]
+    images = decoder(100 * np.random.default_rng(0).normal(size=(2, 5)))
+    assert images.shape == (2, size, size, channels) and np.min(images) >= 0 and np.max(images) <= 1
+    # What stands before a normalisation or the output is linear; behind a normalisation and the dense layer, a ReLU.
+    for network, number in ((encoder, 4), (decoder, len(maps) - 1)):
+        kinds = [type(layer).__name__ for layer in network.layers]
+        assert "".join(kinds).count("FusedBatchNormalizationReLU") == kinds.count("ReLU") == number
+        assert all(layer.activation.__name__ == "linear" for layer in network.layers if "Conv" in type(layer).__name__)
+    assert decoder.layers[1].activation.__name__ == "relu" and min(decoder.layers[1](np.ones((1, 5)))[0]) == 0
+
+
+@pytest.mark.parametrize("shape", [(30, 30, 1), (28, 32, 1), (28, 28, 2), (128, 128, 3)])
+def test_wae_conv_refuses_other_images(shape):
+    words = r"wae_conv: takes images of 28×28, 32×32 or 64×64 with 1 or 3 channels, got " + "×".join(map(str, shape))
+    with pytest.raises(ValueError, match=words) as error:
+        networks.build("wae_conv", shape, 5)
+    assert "\n" not in str(error.value)
+    with pytest.raises(ValueError, match="wae_conv: filters must be greater than or equal to 1, got 0"):
+        networks.build("wae_conv", (28, 28, 1), 5, filters=0)
 
 
 def test_mlp_has_the_depth_and_width_asked_for():

@@ -17,7 +17,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from zoo.data.catalogue import source
-from zoo.models import METHODS
+from zoo.models import METHODS, canonical
 
 if TYPE_CHECKING:
     from zoo.config import Experiment
@@ -126,10 +126,11 @@ class Card(_Record):
         if section["path"]:
             # Where the user keeps their images is nobody else's business.
             section["path"] = Path(section["path"]).name
-        name, found = experiment.model.method, source(section["name"])
+        names, found = canonical(experiment.model.method), source(section["name"])
+        method = "+".join(names)
         return cls(
-            name=f"{found.name}/{name}",
-            method=f"{name}: {METHODS[name][1]}",
+            name=f"{found.name}/{method}",
+            method=f"{method}: {'; '.join(METHODS[name][1] for name in names)}",
             data=DataSet(
                 name=found.name,
                 description=found.description,

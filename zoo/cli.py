@@ -51,11 +51,13 @@ def load_tensorflow() -> None:
 
 
 @app.command("list")
-def list_() -> None:
+def list_(
+    combined: Annotated[bool, typer.Option("--combinations", help="Which methods combine with which.")] = False,
+) -> None:
     """List methods, networks, data sets, configurations and exports."""
-    from zoo.report.listing import listing
+    from zoo.report.listing import combinations, listing
 
-    print(listing())
+    print(combinations() if combined else listing())
 
 
 @app.command()

@@ -7,14 +7,14 @@ twice. Nothing here imports TensorFlow.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model, field_validator, model_validator
 
 from zoo.data.catalogue import source
 from zoo.data.splits import parse
-from zoo.models import METHODS
+from zoo.models import METHODS, canonical
 from zoo.networks import NETWORKS
 from zoo.parameters import Count, Fraction, NonNegative, Positive, Seed, Size, nearest, one_line, signature
 
@@ -124,8 +124,8 @@ class Watch(Section):
     alarm: Alarm = Alarm()
 
 
-# These keywords of a constructor come from the section `train`.
-_FROM_TRAIN = ("warmup_steps", "seed")
+# These keywords of a constructor come from the section `train`, and from the size of the training split.
+_FROM_TRAIN = ("warmup_steps", "seed", "examples")
 # And these of a network from `data` and the likelihood.
 _FROM_ELSEWHERE = ("output_activation", "image_shape", "latent_dim")
 
@@ -144,9 +144,11 @@ def network_parameters(name: str) -> dict[str, tuple[Any, Any]]:
     return {key: value for key, value in found.items() if key not in _FROM_ELSEWHERE}
 
 
-def method_parameters(name: str) -> dict[str, tuple[Any, Any]]:
-    """(annotation, default) of each hyperparameter of a method, its bases' included."""
-    found = signature(f"models.{name}", METHODS[name][0])
+def method_parameters(method: str | Sequence[str]) -> dict[str, tuple[Any, Any]]:
+    """(annotation, default) of each hyperparameter of a method, or of several combined, their bases' included."""
+    found: dict[str, tuple[Any, Any]] = {}
+    for name in canonical(method):
+        found |= signature(f"models.{name}", METHODS[name][0])
     return {key: value for key, value in found.items() if key not in _FROM_TRAIN}
 
 
@@ -161,7 +163,7 @@ def _with_name(value: Any) -> dict[str, Any]:
 class _Model(Section):
     """The keys of the section `model` that every method has."""
 
-    method: str
+    method: str | list[str]
     network: Any
     likelihood: Any = "bernoulli"
 
@@ -209,14 +211,15 @@ class Experiment(Section):
     @field_validator("model")
     @classmethod
     def _model(cls, value: Any) -> Any:
-        if not isinstance(value, dict) or not isinstance(value.get("method"), str):
+        if not isinstance(value, dict) or "method" not in value:
             raise ValueError("method: missing")
-        name = value["method"]
-        if name not in METHODS:
-            raise ValueError(f"method: no {name!r}; {nearest(name, METHODS)}")
-        fields: dict[str, Any] = method_parameters(name)
+        method = value["method"]
+        if not isinstance(method, str) and not (isinstance(method, list) and all(isinstance(m, str) for m in method)):
+            raise ValueError(f"method: must be a name or a list of names, got {method!r}")
+        names = canonical(method)
+        fields: dict[str, Any] = method_parameters(names)
         schema = create_model("model", __base__=_Model, **fields)
-        return _validated(schema, value)
+        return _validated(schema, {**value, "method": names[0] if len(names) == 1 else list(names)})
 
     @model_validator(mode="after")
     def _batch(self) -> Self:

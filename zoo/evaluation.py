@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from zoo import data, metrics
-from zoo.models.vae import VAE
+from zoo.models.vae import VAE, Posterior
 from zoo.parameters import nearest
 from zoo.run import load_model, load_split, write_evaluation
 from zoo.run_directory import RunDirectory
@@ -31,6 +31,17 @@ def _terms(model: VAE, images: np.ndarray) -> dict[str, Measured]:
     found = model.evaluate(images, batch_size=min(500, len(images)), verbose=0, return_dict=True)
     units = {"sum_of_squares": "squared pixels"}
     return {name: Measured(float(value), units.get(name, "nats"), len(images)) for name, value in found.items()}
+
+
+def _under_priors(priors: dict[str, float], posteriors: Posterior, distortion: float) -> dict[str, Measured]:
+    """Rate and ELBO with N(0, v·I) in place of N(0, I), for each of the priors v."""
+    found, n = {}, len(posteriors.loc)
+    for name, variance in priors.items():
+        rate = float(np.mean(metrics.rate(*posteriors, prior_variance=variance)))
+        note = f"prior variance {variance:.4g}"
+        found[f"rate_{name}_prior"] = Measured(rate, "nats", n, note)
+        found[f"elbo_{name}_prior"] = Measured(-distortion - rate, "nats", n, note)
+    return found
 
 
 def _information(loc: np.ndarray, scale: np.ndarray) -> dict[str, Measured]:
@@ -78,6 +89,7 @@ def evaluate_model(
     nll_samples: int = 0,
     nll_images: int = 1000,
     progress: Callable[[int], None] | None = None,
+    validation: Callable[[], data.Examples] | None = None,
 ) -> tuple[dict[str, Measured], list[str]]:
     """All metrics that fit.
 
@@ -89,6 +101,8 @@ def evaluate_model(
         nll_samples: importance samples an image; 0 leaves the negative log-likelihood out.
         nll_images: on how many images, from the first.
         progress: is told how many images of the likelihood are done.
+        validation: reads the validation split, for methods that tune the test's prior on it; without it, such figures
+            are missing.
 
     Returns:
         The figures by name, and what was left out and why, a line each.
@@ -104,11 +118,16 @@ def evaluate_model(
     wanted = only or GROUPS
     found: dict[str, Measured] = {}
     left_out: list[str] = []
+    priors: dict[str, float] = {}
     if "terms" in wanted:
         found |= _terms(model, held_out.images)
+        tune = None if validation is None else lambda: model.posteriors(validation().images)
+        priors = model.evaluation_priors(tune)
     probes = [name for name in PROBES if name in wanted]
-    if probes or "information" in wanted:
+    if probes or priors or "information" in wanted:
         posteriors = model.posteriors(held_out.images)
+    if priors:
+        found |= _under_priors(priors, posteriors, found["distortion"].value)
     if "information" in wanted:
         found |= _information(*posteriors)
     if probes:
@@ -130,7 +149,7 @@ def evaluate(path: Path, split: str = "test", **arguments: Any) -> tuple[dict[st
     Args:
         path: the run's directory.
         split: `train`, `validation` or `test`.
-        **arguments: those of `evaluate_model`.
+        **arguments: those of `evaluate_model`, but for `validation`.
 
     Raises:
         ValueError: an unknown split.
@@ -145,6 +164,10 @@ def evaluate(path: Path, split: str = "test", **arguments: Any) -> tuple[dict[st
     experiment = run.experiment()
     held_out = load_split(experiment, split)
     train = held_out if split == "train" else load_split(experiment, "train")
-    found, left_out = evaluate_model(load_model(run), train, held_out, **arguments)
+
+    def validation() -> data.Examples:
+        return held_out if split == "validation" else load_split(experiment, "validation")
+
+    found, left_out = evaluate_model(load_model(run), train, held_out, validation=validation, **arguments)
     write_evaluation(run, split, {name: measured._asdict() for name, measured in found.items()})
     return found, left_out

@@ -14,6 +14,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from zoo.parameters import Positive, checked, nearest
+from zoo.randomness import Draws
 
 
 class Likelihood(keras.layers.Layer):
@@ -36,6 +37,19 @@ class Likelihood(keras.layers.Layer):
         """
         raise NotImplementedError
 
+    def sample(self, distribution: tfd.Distribution, draws: Draws, stream: str) -> tf.Tensor:
+        """A sample of p(x|z) for each example, through which gradients reach the decoder's output.
+
+        Args:
+            distribution: what `distribution` gave, with batch shape [batch].
+            draws: the step's random numbers; a replica's rows are those of the global batch.
+            stream: names the draw.
+
+        Returns:
+            Images [batch, *image].
+        """
+        raise NotImplementedError
+
 
 @keras.saving.register_keras_serializable("zoo")
 class Bernoulli(Likelihood):
@@ -50,6 +64,14 @@ class Bernoulli(Likelihood):
     def distribution(self, parameters: tf.Tensor, event_ndims: int) -> tfd.Distribution:
         """Bernoulli pixels with the given logits; see the base class."""
         return tfd.Independent(tfd.Bernoulli(logits=parameters), event_ndims)
+
+    def sample(self, distribution: tfd.Distribution, draws: Draws, stream: str) -> tf.Tensor:
+        """Pixels that are 0 or 1, with the gradient of their probability (straight through); see the base class."""
+        mean = distribution.mean()
+        uniform = tf.ensure_shape(draws.uniform(stream, tf.shape(mean)), mean.shape)
+        drawn = tf.cast(uniform < mean, mean.dtype)
+        # Adds an exact zero: the pixels stay 0 or 1 to the last bit.
+        return drawn + (mean - tf.stop_gradient(mean))
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -89,6 +111,12 @@ class Gaussian(Likelihood):
         else:
             scale = tf.constant(math.sqrt(self.variance), parameters.dtype)
         return tfd.Independent(tfd.Normal(parameters, scale), event_ndims)
+
+    def sample(self, distribution: tfd.Distribution, draws: Draws, stream: str) -> tf.Tensor:
+        """Mean plus noise, so not confined to the unit interval; reparameterised. See the base class."""
+        mean = distribution.mean()
+        noise = tf.ensure_shape(draws.normal(stream, tf.shape(mean)), mean.shape)
+        return mean + distribution.stddev() * noise
 
     def get_config(self) -> dict[str, Any]:
         """Variance and whether it is learned."""

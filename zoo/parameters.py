@@ -27,6 +27,13 @@ def _not_bool(value: Any) -> Any:
     return value
 
 
+def _count_or_counts(value: Any) -> Any:
+    values = list(value) if isinstance(value, list | tuple) else [value]
+    if not values or any(isinstance(v, bool) or not isinstance(v, int) or v < 1 for v in values):
+        raise ValueError("must be a whole number of at least 1, or a list of such numbers")
+    return values if isinstance(value, list | tuple) else value
+
+
 _Float = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_not_bool)]
 _Int = Annotated[int, BeforeValidator(_not_bool)]
 
@@ -36,12 +43,15 @@ Fraction = Annotated[_Float, Field(ge=0, le=1)]
 Count = Annotated[_Int, Field(ge=1)]
 Size = Annotated[_Int, Field(ge=0)]
 Seed = Annotated[_Int, Field(ge=0, lt=2**31)]
+# Checked before pydantic does, whose errors about unions name the union's branches.
+Counts = Annotated[int | list[int], BeforeValidator(_count_or_counts)]
 
 _NAMESPACE = {
     "NonNegative": NonNegative,
     "Positive": Positive,
     "Fraction": Fraction,
     "Count": Count,
+    "Counts": Counts,
     "Size": Size,
     "Seed": Seed,
     "Literal": Literal,

@@ -19,9 +19,17 @@ from typing import Any
 SAVED_CLASSES = {
     "zoo.models.vae": ["VAE"],
     "zoo.models.contrastive": ["ContrastiveVAE"],
+    "zoo.models.consistency": ["ConsistencyVAE"],
+    "zoo.models.triplet": ["TripletVAE"],
+    "zoo.models.noise_contrastive": ["NoiseContrastiveVAE"],
+    "zoo.models.critic": ["InferenceCriticVAE"],
+    "zoo.models.auxiliary_softmax": ["AuxiliarySoftmaxVAE"],
+    "zoo.models.iwae": ["IWAE"],
+    "zoo.models.combination": ["Combination"],
     "zoo.networks.posterior": ["GaussianHead"],
     "zoo.networks.normalization": ["FusedBatchNormalization"],
     "zoo.likelihoods": ["Bernoulli", "Gaussian"],
+    "zoo.transformations": ["RandomAffine"],
     "zoo.views": ["RandomResizedCrop", "RandomFlip", "ColorJitter", "RandomGrayscale"],
 }
 

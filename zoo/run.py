@@ -21,6 +21,7 @@ from zoo.card import Card
 from zoo.config import Experiment, Schedule, Train
 from zoo.data import pipeline
 from zoo.export import export_model
+from zoo.models.combination import combine
 from zoo.models.vae import VAE
 from zoo.run_directory import RunDirectory, RunError
 
@@ -49,13 +50,14 @@ def plateau(schedule: Schedule) -> list[keras.callbacks.Callback]:
     return [keras.callbacks.ReduceLROnPlateau(monitor="loss", **arguments)]
 
 
-def build_model(experiment: Experiment, image_shape: tuple, steps_per_epoch: int) -> VAE:
+def build_model(experiment: Experiment, image_shape: tuple, steps_per_epoch: int, examples: int | None = None) -> VAE:
     """A compiled model, initialised from the experiment's seed.
 
     Args:
         experiment: the configuration.
         image_shape: (h, w, c).
         steps_per_epoch: for warm-up and schedule, which the configuration counts in epochs.
+        examples: size of the training split; only methods that tell its examples apart need it.
 
     Raises:
         ValueError: images that the network does not take.
@@ -70,12 +72,16 @@ def build_model(experiment: Experiment, image_shape: tuple, steps_per_epoch: int
         pair = networks.build(
             network.pop("name"), image_shape, model.latent_dim, likelihood.output_activation, **network
         )
-        vae = models.method(model.method)(
+        method = combine(*models.canonical(model.method))
+        hyperparameters = experiment.hyperparameters()
+        if method.needs_index:
+            hyperparameters["examples"] = examples
+        vae = method(
             *pair,
             likelihood=likelihood,
             warmup_steps=round(train.kl_warmup * steps_per_epoch),
             seed=train.seed,
-            **experiment.hyperparameters(),
+            **hyperparameters,
         )
         vae.compile(build_optimizer(train, steps_per_epoch), jit_compile=train.jit_compile)
     finally:
@@ -140,7 +146,7 @@ def train(
     steps = pipeline.steps_per_epoch(len(examples.images), recipe.batch_size)
     scope = (strategy or tf.distribute.get_strategy()).scope
     with scope():
-        model = build_model(experiment, shape, steps)
+        model = build_model(experiment, shape, steps, len(examples.images))
     for name, part in (("train", examples), ("validation", held_out)):
         model.check_images(part.images, f"data.{name}")
     model.check_batch(recipe.batch_size)
@@ -156,11 +162,12 @@ def train(
         RunDirectory.create(run.path, experiment)
     watchers = _callbacks(experiment, run, held_out.images, rows, quiet, announce)
     binarize = "dynamic" if experiment.data.binarize == "dynamic" else None
-    arguments = {"batch_size": recipe.batch_size, "seed": recipe.seed, "epochs": recipe.epochs}
+    arguments: dict[str, Any] = {"batch_size": recipe.batch_size, "seed": recipe.seed, "epochs": recipe.epochs}
+    arguments |= {"binarize": binarize, "index": model.needs_index}
     try:
         if done < recipe.epochs:
             model.fit(
-                pipeline.training_pipeline(examples, start_epoch=done, binarize=binarize, **arguments),
+                pipeline.training_pipeline(examples, start_epoch=done, **arguments),
                 epochs=recipe.epochs,
                 initial_epoch=done,
                 steps_per_epoch=steps,

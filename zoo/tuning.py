@@ -88,7 +88,7 @@ class ConfiguredHyperModel(keras_tuner.HyperModel):
         experiment = self.configured(hp)
         images = self.examples[0].images
         steps = steps_per_epoch(len(images), experiment.train.batch_size)
-        model = build_model(experiment, images.shape[1:], steps)
+        model = build_model(experiment, images.shape[1:], steps, len(images))
         # Searches that go on with an earlier trial load its optimiser's state too.
         model.optimizer.build(model.trainable_variables)
         return model
@@ -136,6 +136,7 @@ class ConfiguredHyperModel(keras_tuner.HyperModel):
             epochs=epochs,
             start_epoch=initial_epoch,
             binarize="dynamic" if experiment.data.binarize == "dynamic" else None,
+            index=model.needs_index,
         )
         try:
             return model.fit(

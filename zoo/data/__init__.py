@@ -12,12 +12,17 @@ from zoo.data.catalogue import CATALOGUE, Source, source
 from zoo.data.examples import Examples
 
 if TYPE_CHECKING:
+    from zoo.data.indexing import with_index
     from zoo.data.loading import load, read
 
-__all__ = ["CATALOGUE", "Examples", "Source", "load", "read", "source"]
+__all__ = ["CATALOGUE", "Examples", "Source", "load", "read", "source", "with_index"]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "with_index":
+        from zoo.data import indexing
+
+        return indexing.with_index
     if name in ("load", "read"):
         from zoo.data import loading
 

@@ -66,6 +66,17 @@ _SOURCES = (
         homepage="https://archive.ics.uci.edu/dataset/80/optical+recognition+of+handwritten+digits",
     ),
     Source(
+        name="gaussians",
+        shape=(10, 10, 1),
+        classes=None,
+        splits=_splits("train", "validation", "test"),
+        description="14,000 draws of a spherical Gaussian in 100 dimensions, as 10x10 floats; embedded, no labels",
+        licence="none needed: they are random numbers",
+        homepage="https://arxiv.org/abs/1907.10430",
+        labels=(),
+        default_label=None,
+    ),
+    Source(
         name="mnist",
         shape=(28, 28, 1),
         classes=10,

@@ -12,7 +12,7 @@ class Examples(NamedTuple):
     """Images in memory, and their labels where there are any.
 
     Attributes:
-        images: [n, h, w, c], uint8 in 0..255; float32 where the user's own file holds floats.
+        images: [n, h, w, c], uint8 in 0..255; float32 for `gaussians`, and where the user's own file holds floats.
         labels: [n] int64, or `None`.
     """
 

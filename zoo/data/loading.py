@@ -44,7 +44,8 @@ def load(
         labels: Which labels to read, where there are several ("alphabet" of omniglot, an attribute of celeb_a).
 
     Returns:
-        Images [n, h, w, c], uint8 (float32 where the user's own file holds floats), and labels [n] or `None`.
+        Images [n, h, w, c], uint8 (float32 for `gaussians`, and where the user's own file holds floats), and labels [n]
+        or `None`.
 
     Raises:
         ValueError: In one line, for everything that a user can get wrong.
@@ -62,7 +63,7 @@ def load(
     else:
         from zoo.data.embedded import load_embedded
 
-        examples = load_embedded(split)
+        examples = load_embedded(chosen.name, split)
     images = with_channels(fit(examples.images, size), channels, where=chosen.name)
     if binarize == "fixed":
         images = binarize_once(images, seed=seed, split=split, where=str(path or chosen.name))

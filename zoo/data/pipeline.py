@@ -6,6 +6,8 @@ the next: the permutation, and the noise of dynamic binarisation, are stateless 
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from zoo.data.examples import Examples
@@ -36,6 +38,7 @@ def training_pipeline(
     epochs: int,
     start_epoch: int = 0,
     binarize: str | None = None,
+    index: bool = False,
 ) -> tf.data.Dataset:
     """Returns the batches of the epochs `start_epoch` to `epochs` - 1 in one go, each epoch in an order of its own.
 
@@ -48,6 +51,7 @@ def training_pipeline(
         epochs: The number of epochs of the whole run.
         start_epoch: Where to begin, counted from 0: a resumed run begins where the other one stopped.
         binarize: "dynamic" draws each pixel as 0 or 255 with its intensity as the probability, afresh in every epoch.
+        index: Deliver `{"x": images, "index": rows}` for the images: their rows in `examples`, [batch_size] int64.
 
     Returns:
         A data set of (epochs - start_epoch) * `steps_per_epoch` batches of images [batch_size, h, w, c] as they are in
@@ -71,12 +75,13 @@ def training_pipeline(
         rows = tf.reshape(order[: steps * batch_size], [steps, batch_size])
         return tf.data.Dataset.from_tensor_slices((tf.fill([steps], epoch), tf.range(steps), rows))
 
-    def batch(epoch: tf.Tensor, step: tf.Tensor, rows: tf.Tensor) -> tf.Tensor | tuple[tf.Tensor, tf.Tensor]:
+    def batch(epoch: tf.Tensor, step: tf.Tensor, rows: tf.Tensor) -> Any:
         chosen = tf.gather(images, rows)
         if binarize == "dynamic":
             noise = tf.random.stateless_uniform(tf.shape(chosen), seed=_key(seed, _PIXELS, epoch, step), alg="philox")
             chosen = tf.cast(noise < to_unit_interval(chosen), tf.uint8) * tf.constant(255, tf.uint8)
-        return chosen if labels is None else (chosen, tf.gather(labels, rows))
+        x = {"x": chosen, "index": rows} if index else chosen
+        return x if labels is None else (x, tf.gather(labels, rows))
 
     dataset = tf.data.Dataset.range(start_epoch, epochs).flat_map(epoch_of_batches).map(batch)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality((epochs - start_epoch) * steps))

@@ -1,7 +1,7 @@
 """How much the codes say about the data: rate, mutual information, marginal KL and active units.
 
 Everything here takes the posteriors q(z|x_i) = N(loc_i, diag(scale_i²)) of n examples as two arrays [n, d],
-sets them against the prior p(z) = N(0, I), computes in float64 and answers in nats.
+sets them against the prior p(z) = N(0, I) (`rate` also against wider ones), computes in float64 and answers in nats.
 """
 
 from __future__ import annotations
@@ -28,26 +28,29 @@ class RateDecomposition(NamedTuple):
     marginal_kl: float
 
 
-def _kl_terms(loc: Any, scale: Any) -> np.ndarray:
+def _kl_terms(loc: Any, scale: Any, prior_variance: float = 1.0) -> np.ndarray:
     loc, scale = as_posteriors(loc, scale)
-    return 0.5 * (loc**2 + scale**2 - 1.0) - np.log(scale)
+    if not 0 < prior_variance < math.inf:
+        raise ValueError(f"prior_variance must be positive and finite, got {prior_variance!r}")
+    return 0.5 * ((loc**2 + scale**2) / prior_variance - 1.0 + math.log(prior_variance)) - np.log(scale)
 
 
-def rate(loc: Any, scale: Any) -> np.ndarray:
+def rate(loc: Any, scale: Any, prior_variance: float = 1.0) -> np.ndarray:
     """KL(q(z|x) ‖ p(z)) of each example, in closed form (Kingma & Welling 2014, appendix B).
 
     Args:
         loc: posterior means, [n, d].
         scale: posterior standard deviations, [n, d].
+        prior_variance: v of the prior p(z) = N(0, v·I).
 
     Returns:
         Nats, [n]: the sum over the latent dimensions.
 
     Raises:
-        ValueError: if the arrays are not [n, d] of one shape, are empty or not finite, or a scale is not
-            positive.
+        ValueError: if the arrays are not [n, d] of one shape, are empty or not finite, or a scale or the prior's
+            variance is not positive.
     """
-    return _kl_terms(loc, scale).sum(axis=1)
+    return _kl_terms(loc, scale, prior_variance).sum(axis=1)
 
 
 def rate_per_unit(loc: Any, scale: Any) -> np.ndarray:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import functools
 import importlib
+from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.parameters import nearest
@@ -13,6 +17,12 @@ if TYPE_CHECKING:
 METHODS = {
     "vae": ("VAE", "the plain VAE; with beta it is the β-VAE"),
     "contrastive": ("ContrastiveVAE", "InfoNCE between two views, momentum key encoder, queue"),
+    "consistency": ("ConsistencyVAE", "KL divergence between the posteriors of an image and its transformation"),
+    "triplet": ("TripletVAE", "hinge on the distances to a transformation and to another image"),
+    "noise_contrastive": ("NoiseContrastiveVAE", "noise has its own, wider prior"),
+    "critic": ("InferenceCriticVAE", "a critic must tell which code belongs to which image"),
+    "auxiliary_softmax": ("AuxiliarySoftmaxVAE", "mutual information and marginal KL weighted apart, by a classifier"),
+    "iwae": ("IWAE", "importance-weighted bound from several samples"),
 }
 
 
@@ -25,3 +35,42 @@ def method(name: str) -> type[VAE]:
     if name not in METHODS:
         raise ValueError(f"method: no {name!r}; {nearest(name, METHODS)}")
     return getattr(importlib.import_module(f"zoo.models.{name}"), METHODS[name][0])
+
+
+@functools.cache
+def claims(name: str) -> tuple[str, ...]:
+    """The terms that a method adds, its class's `adds`, read from the source: that takes no TensorFlow."""
+    tree = ast.parse((Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8"))
+    owner = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == METHODS[name][0])
+    value = next(
+        node.value
+        for node in owner.body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == "adds"
+    )
+    return tuple(ast.literal_eval(value)) if value else ()
+
+
+def conflict(first: str, second: str) -> str:
+    """Why two methods cannot be combined: the term that both add; empty where they can."""
+    both = sorted({*claims(first)} & {*claims(second)})
+    return f"{first!r} and {second!r} cannot be combined: both add the term {both[0]!r}" if both else ""
+
+
+def canonical(names: str | Iterable[str]) -> tuple[str, ...]:
+    """The methods of a combination in the order of `METHODS`, without a `vae` that adds nothing to others.
+
+    Raises:
+        ValueError: none at all, an unknown name, one given twice, or two that claim the same term.
+    """
+    given = [names] if isinstance(names, str) else list(names)
+    for name in given:
+        if name not in METHODS:
+            raise ValueError(f"method: no {name!r}; {nearest(name, METHODS)}")
+    for i, first in enumerate(given):
+        for second in given[i + 1 :]:
+            if reason := conflict(first, second):
+                raise ValueError(f"method: {reason}")
+    if not given:
+        raise ValueError(f"method: none given; one or more of: {', '.join(sorted(METHODS))}")
+    adding = [name for name in METHODS if name in given and name != "vae"]
+    return tuple(adding or ["vae"])

@@ -10,6 +10,8 @@ import tensorflow as tf
 
 from zoo import distribution
 from zoo.latents import Latents
+from zoo.models.batch import Batch
+from zoo.models.step import Weight
 from zoo.models.vae import VAE
 from zoo.networks.posterior import GaussianHead
 from zoo.parameters import Count, Fraction, NonNegative, Positive, Size, checked
@@ -69,6 +71,8 @@ class ContrastiveVAE(VAE):
         ValueError: a value out of range; in `fit`, a batch larger than the queue or without negatives.
     """
 
+    adds: tuple[str, ...] = ("info_nce",)
+
     @checked
     def __init__(
         self,
@@ -125,22 +129,22 @@ class ContrastiveVAE(VAE):
         x = super().view(x, training)
         return self._random_view(x, "query", training) if training and self.elbo_on == "query" else x
 
-    def loss_terms(self, x: tf.Tensor, latents: Latents, original: tf.Tensor, training: bool) -> dict[str, tf.Tensor]:
+    def loss_terms(self, batch: Batch, latents: Latents, training: bool) -> dict[str, tf.Tensor]:
         """Adds `info_nce`, and in training puts the keys into the queue."""
-        terms = super().loss_terms(x, latents, original, training)
+        terms = super().loss_terms(batch, latents, training)
         if not (training and self.elbo_on == "query"):
-            latents = self.infer(self._random_view(original, "query", training), training, stream="query")
+            latents = self.infer(self._random_view(batch.original, "query", training), training, stream="query")
         queries = tf.math.l2_normalize(latents.sample(), axis=1)
-        keys = tf.math.l2_normalize(self.keys(original, training), axis=1)
+        keys = tf.math.l2_normalize(self.keys(batch.original, training), axis=1)
         negatives = tf.convert_to_tensor(self.queue) if self.queue_size else None
         terms["info_nce"] = info_nce(queries, keys, negatives, self.temperature)
         if training and self.queue_size:
             self._enqueue(keys)
         return terms
 
-    def loss_weights(self) -> dict[str, float]:
+    def loss_weights(self, training: bool = False) -> dict[str, Weight]:
         """γ for `info_nce`."""
-        return {**super().loss_weights(), "info_nce": self.gamma}
+        return {**super().loss_weights(training), "info_nce": self.gamma}
 
     def after_step(self) -> None:
         """Moves the key encoder's weights: k ← m·k + (1 − m)·q."""

@@ -6,7 +6,7 @@ number, and the number becomes a step of the optimiser, on one device or on many
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
@@ -15,7 +15,21 @@ import tensorflow as tf
 from zoo import distribution
 from zoo.data.pixels import to_unit_interval
 from zoo.latents import Latents
+from zoo.models.batch import Batch, images_of, split_index
 from zoo.randomness import Draws
+
+# A number, or a scalar tensor while it grows.
+Weight: TypeAlias = "float | tf.Tensor"
+
+
+def weighted_sum(terms: dict[str, tf.Tensor], weights: dict[str, Weight]) -> tf.Tensor:
+    """Σ weight · term: [batch].
+
+    In the order of their names, so that it does not depend, to the last bit, on the order in which methods were
+    combined. A term of weight 0 is left out, not multiplied: 0 · inf would spoil the rest.
+    """
+    active = sorted(name for name, weight in weights.items() if isinstance(weight, tf.Tensor) or weight)
+    return tf.add_n([weights[name] * terms[name] for name in active])
 
 
 class ObjectiveModel(keras.Model):
@@ -24,6 +38,11 @@ class ObjectiveModel(keras.Model):
     Subclasses give `seed`, `warmup_steps` and the hooks. Running means of all terms, of `loss` and of `elbo` are
     its Keras metrics, under the terms' own names.
     """
+
+    # The terms that a method claims for itself; the names of its metrics.
+    adds: tuple[str, ...] = ()
+    # Whether training takes `{"x": images, "index": their numbers in the training set}`.
+    needs_index: bool = False
 
     seed: int
     warmup_steps: int
@@ -34,6 +53,15 @@ class ObjectiveModel(keras.Model):
         self.__dict__["trackers"] = []
         self.step = self._counter("step")
         self.evaluation_step = self._counter("evaluation_step")
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        owners: dict[str, str] = {}
+        for base in cls.__mro__:
+            for term in base.__dict__.get("adds", ()):
+                if term in owners:
+                    raise ValueError(f"{owners[term]} and {base.__name__} cannot be combined: both add {term!r}")
+                owners[term] = base.__name__
 
     def _counter(self, name: str) -> keras.Variable:
         # Replicas count alike, so the first one's count is everybody's.
@@ -57,18 +85,19 @@ class ObjectiveModel(keras.Model):
         """q(z|x), p(z) and a sample."""
         raise NotImplementedError
 
-    def loss_terms(self, x: tf.Tensor, latents: Latents, original: tf.Tensor, training: bool) -> dict[str, tf.Tensor]:
+    def loss_terms(self, batch: Batch, latents: Latents, training: bool) -> dict[str, tf.Tensor]:
         """The terms of the loss, unweighted, in nats unless their name says otherwise: each [batch].
 
+        In evaluation a term may be missing that held-out examples cannot have.
+
         Args:
-            x: the batch that the ELBO sees, as `view` gave it.
-            latents: as `infer` gave them for x.
-            original: the batch before `view`.
+            batch: the images, before and after `view`.
+            latents: as `infer` gave them for `batch.x`.
             training: False in evaluation.
         """
         raise NotImplementedError
 
-    def loss_weights(self) -> dict[str, float]:
+    def loss_weights(self, training: bool = False) -> dict[str, Weight]:
         """The weight of every term that `loss_terms` returns; 0 for what is only reported."""
         raise NotImplementedError
 
@@ -83,6 +112,9 @@ class ObjectiveModel(keras.Model):
             where: what holds the images, for the message.
         """
 
+    def check_index(self, x: Any) -> None:
+        """Raises ValueError for examples, as `fit` got them, whose numbers the method cannot train on."""
+
     def check_batch(self, size: int) -> None:
         """Raises ValueError where the method cannot train on batches of this size."""
 
@@ -93,24 +125,28 @@ class ObjectiveModel(keras.Model):
         step = self.step if training else self.evaluation_step
         return Draws(self.seed, step.value, "training" if training else "evaluation")
 
-    def warm_up(self) -> tf.Tensor | float:
-        """The factor of the rate's weight in this training step: min(1, step / warmup_steps)."""
-        if not self.warmup_steps:
+    def warm_up(self, training: bool) -> Weight:
+        """The factor of the rate's weight: min(1, step / warmup_steps) in training, 1 in evaluation."""
+        if not (training and self.warmup_steps):
             return 1.0
         return tf.minimum(1.0, tf.cast(self.step.value, tf.float32) / self.warmup_steps)
 
-    def objective(self, x: tf.Tensor, training: bool) -> dict[str, tf.Tensor]:
-        """All terms of a batch of raw pixels, with `loss` (their weighted sum) and `elbo`: each [batch]."""
-        original = to_unit_interval(x)
-        view = self.view(original, training)
-        latents = self.infer(view, training)
-        terms = self.loss_terms(view, latents, original, training)
-        loss = tf.zeros_like(terms["rate"])
-        for name, weight in self.loss_weights().items():
-            factor = self.warm_up() if name == "rate" and training else 1.0
-            # A term of weight 0 is left out, not multiplied: 0 · inf would spoil the rest.
-            if weight:
-                loss += weight * factor * terms[name]
+    def objective(self, x: Any, training: bool) -> dict[str, tf.Tensor]:
+        """All terms of a batch of raw pixels, with `loss` (their weighted sum) and `elbo`: each [batch].
+
+        Args:
+            x: images, or `{"x": images, "index": their numbers in the training set}`.
+            training: False in evaluation.
+        """
+        images, index = split_index(x)
+        original = to_unit_interval(images)
+        batch = Batch(self.view(original, training), original, index)
+        latents = self.infer(batch.x, training, batch.stream)
+        terms = self.loss_terms(batch, latents, training)
+        weights = self.loss_weights(training)
+        if not training:
+            weights = {name: weight for name, weight in weights.items() if name in terms}
+        loss = weighted_sum(terms, weights)
         return {"loss": loss, **terms, "elbo": -terms["distortion"] - terms["rate"]}
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
@@ -146,9 +182,10 @@ class ObjectiveModel(keras.Model):
         return self._track(terms, sample_weight)
 
     def _track(self, terms: dict[str, tf.Tensor], sample_weight: tf.Tensor | None) -> dict[str, tf.Tensor]:
-        for tracker in self.trackers:
+        present = [tracker for tracker in self.trackers if tracker.name in terms]
+        for tracker in present:
             tracker.update_state(terms[tracker.name], sample_weight=sample_weight)
-        return self.get_metrics_result()
+        return {tracker.name: tracker.result() for tracker in present}
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -170,15 +207,15 @@ class ObjectiveModel(keras.Model):
                 take, or a batch that the method cannot work with.
         """
         self.check_images(x, "fit")
+        self.check_index(x)
         validation = kwargs.get("validation_data")
         held_out = validation[0] if isinstance(validation, tuple | list) else validation
         self.check_images(held_out, "validation_data")
-        if isinstance(x, np.ndarray):
-            self.check_batch(min(batch_size or 32, len(x)))
-        elif isinstance(x, tf.data.Dataset):
-            first = tf.nest.flatten(x.element_spec)[0]
-            if first.shape.rank and first.shape[0] is not None:
-                self.check_batch(first.shape[0])
+        images = images_of(x)
+        if isinstance(images, np.ndarray):
+            self.check_batch(min(batch_size or 32, len(images)))
+        elif isinstance(x, tf.data.Dataset) and images.shape.rank and images.shape[0] is not None:
+            self.check_batch(images.shape[0])
         return super().fit(x, y, batch_size, *args, **kwargs)
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:

@@ -7,7 +7,7 @@ A method of the zoo is a subclass in a file of its own that overrides one or two
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Self
 
 import keras
@@ -18,7 +18,8 @@ from tensorflow_probability import distributions as tfd
 from zoo import likelihoods
 from zoo.data.pixels import check_pixels, to_unit_interval
 from zoo.latents import Latents
-from zoo.models.step import ObjectiveModel
+from zoo.models.batch import Batch, images_of
+from zoo.models.step import ObjectiveModel, Weight
 from zoo.networks.posterior import GaussianHead
 from zoo.parameters import Count, NonNegative, Seed, Size, checked
 from zoo.randomness import normal_for_each
@@ -79,6 +80,11 @@ class VAE(ObjectiveModel, metaclass=_BuiltWhenConstructed):
         ValueError: a value out of range.
     """
 
+    adds: tuple[str, ...] = ("distortion", "rate", "sum_of_squares")
+
+    # Of a class that `zoo.combine` made.
+    methods: tuple[str, ...] = ()
+
     @checked
     def __init__(
         self,
@@ -130,7 +136,11 @@ class VAE(ObjectiveModel, metaclass=_BuiltWhenConstructed):
             training: passed to the encoder.
             stream: names the noise; two calls of one step that shall differ take two names.
         """
-        loc, scale = self.head(self.encoder(x, training=training))
+        return self.latents(self.encoder(x, training=training), training, stream)
+
+    def latents(self, features: tf.Tensor, training: bool, stream: str) -> Latents:
+        """q(z|x) from the encoder's output, p(z) and a reparameterised sample; see `infer`."""
+        loc, scale = self.head(features)
         return Latents.standard(loc, scale, self.draws(training).normal(stream, tf.shape(loc)))
 
     def generate(self, z: tf.Tensor, training: bool = False) -> tfd.Distribution:
@@ -139,21 +149,60 @@ class VAE(ObjectiveModel, metaclass=_BuiltWhenConstructed):
         parameters = tf.reshape(flat, tf.concat([tf.shape(z)[:-1], tf.shape(flat)[1:]], 0))
         return self.likelihood.distribution(tf.cast(parameters, tf.float32), flat.shape.rank - 1)
 
-    def loss_terms(self, x: tf.Tensor, latents: Latents, original: tf.Tensor, training: bool) -> dict[str, tf.Tensor]:
-        """Distortion and rate; under a Gaussian likelihood also the sum of squares ‖x − mean‖² (no nats)."""
+    def elbo_terms(self, batch: Batch, latents: Latents, training: bool) -> dict[str, tf.Tensor]:
+        """The terms of the bound on log p(x) for one view of the batch: each [batch].
+
+        Distortion and rate; under a Gaussian likelihood also the sum of squares ‖x − mean‖² (no nats). Whoever needs
+        the bound on another view (consistency does) calls this again.
+        """
         reconstruction = self.generate(latents.sample(), training)
-        terms = {"distortion": -reconstruction.log_prob(x), "rate": latents.rate()}
+        terms = {"distortion": -reconstruction.log_prob(batch.x), **self.rate_terms(batch, latents, training)}
         if isinstance(self.likelihood, likelihoods.Gaussian):
-            pixels = list(range(1, x.shape.rank))
-            terms["sum_of_squares"] = tf.reduce_sum(tf.square(x - reconstruction.mean()), pixels)
+            pixels = list(range(1, batch.x.shape.rank))
+            terms["sum_of_squares"] = tf.reduce_sum(tf.square(batch.x - reconstruction.mean()), pixels)
         return terms
 
-    def loss_weights(self) -> dict[str, float]:
-        """Distortion 1 and rate β; the sum of squares is only reported."""
-        weights = {"distortion": 1.0, "rate": self.beta}
+    def elbo_weights(self, training: bool = False) -> dict[str, Weight]:
+        """Distortion 1 and those of `rate_weights`; the sum of squares is only reported."""
+        weights: dict[str, Weight] = {"distortion": 1.0, **self.rate_weights(training)}
         if isinstance(self.likelihood, likelihoods.Gaussian):
             weights["sum_of_squares"] = 0.0
         return weights
+
+    def rate_terms(self, batch: Batch, latents: Latents, training: bool) -> dict[str, tf.Tensor]:
+        """The rate in closed form; a method that takes it apart adds its parts: each [batch]."""
+        return {"rate": latents.rate()}
+
+    def sampled_rate(self, batch: Batch, latents: Latents, z: tf.Tensor, training: bool) -> dict[str, tf.Tensor]:
+        """What `rate_weights` weighs, at single samples z [samples, batch, dim] instead of on average over q(z|x).
+
+        Returns:
+            Each [samples, batch], in nats: for the plain VAE `rate`, log q(z|x) − log p(z).
+        """
+        return {"rate": latents.log_ratio(z)}
+
+    def rate_weights(self, training: bool = False) -> dict[str, Weight]:
+        """β for the rate, growing during warm-up."""
+        return {"rate": self.beta and self.beta * self.warm_up(training)}
+
+    def loss_terms(self, batch: Batch, latents: Latents, training: bool) -> dict[str, tf.Tensor]:
+        """The bound's terms."""
+        return self.elbo_terms(batch, latents, training)
+
+    def loss_weights(self, training: bool = False) -> dict[str, Weight]:
+        """The bound's weights."""
+        return self.elbo_weights(training)
+
+    def evaluation_priors(self, validation: Callable[[], Posterior] | None) -> dict[str, float]:
+        """Priors N(0, v·I) against which an evaluation takes rate and ELBO too, beside N(0, I).
+
+        Args:
+            validation: computes the posteriors of the validation split; None where there is none to be had.
+
+        Returns:
+            v by a name for the prior; for the plain VAE nothing.
+        """
+        return {}
 
     # ── What users call ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -228,12 +277,12 @@ class VAE(ObjectiveModel, metaclass=_BuiltWhenConstructed):
 
     def check_images(self, x: Any, where: str) -> None:
         """As the base class."""
+        x = images_of(x)
         if tf.is_tensor(x) and hasattr(x, "numpy"):
             x = x.numpy()
         if isinstance(x, np.ndarray):
             check_pixels(x, where=where, unit_interval=self.likelihood.unit_interval)
-        spec = tf.nest.flatten(x.element_spec)[0] if isinstance(x, tf.data.Dataset) else x
-        shape = tf.TensorShape(getattr(spec, "shape", None))
+        shape = tf.TensorShape(getattr(x, "shape", None))
         if not shape.rank:
             return
         if not self.built:
@@ -253,6 +302,7 @@ class VAE(ObjectiveModel, metaclass=_BuiltWhenConstructed):
         serialise = keras.saving.serialize_keras_object
         return {
             **super().get_config(),
+            **({"methods": list(self.methods)} if self.methods else {}),
             "encoder": serialise(self.encoder),
             "decoder": serialise(self.decoder),
             "latent_dim": self.latent_dim,
@@ -265,6 +315,8 @@ class VAE(ObjectiveModel, metaclass=_BuiltWhenConstructed):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict | None = None) -> Self:
         """Rebuilds the model, networks included, from `get_config`."""
+        # Says of a saved combination what this class knows of itself.
+        config = {key: value for key, value in config.items() if key != "methods"}
         networks = {
             name: keras.saving.deserialize_keras_object(config[name], custom_objects=custom_objects)
             for name in ("encoder", "decoder")

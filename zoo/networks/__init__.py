@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 NETWORKS = {
     "conv": "Table VI of the contrastive paper, for 28 or 32 pixels",
     "mlp": "fully connected, any depth and width",
+    "wae_conv": "that of Wasserstein auto-encoders, for 28, 32 or 64 pixels",
 }
 
 

@@ -39,6 +39,36 @@ def image_rows(rows: Mapping[str, np.ndarray], title: str = "", lines: int = 1) 
     return figure
 
 
+def portrait(rows: Mapping[str, np.ndarray], rates: np.ndarray, title: str = "") -> Figure:
+    """A trained model at a glance: rows of images, and beside them what each latent unit says.
+
+    Args:
+        rows: label → images [n, h, w, c], such as originals, reconstructions and prior samples; the same n in each.
+        rates: of each latent unit in nats, [dim], as `zoo.metrics.rate_per_unit` gives them; drawn in falling order.
+        title: above all.
+    """
+    pictures = {label: grid(as_uint8(images), len(images)) for label, images in rows.items()}
+    height, width = next(iter(pictures.values())).shape[:2]
+    inches = 6.6
+    size = (inches + 2.9, (inches * height / width + 0.26) * len(rows) + 0.4)
+    figure = plt.figure(figsize=size, layout="constrained")
+    left, right = figure.subfigures(1, 2, width_ratios=[inches, 2.9])
+    axes = left.subplots(len(rows), 1, squeeze=False)
+    for axis, (label, picture) in zip(axes[:, 0], pictures.items(), strict=True):
+        axis.imshow(picture.squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        axis.set_title(label, loc="left", fontsize=9)
+        axis.set_axis_off()
+    bars = right.subplots()
+    bars.bar(np.arange(1, len(rates) + 1), np.sort(rates)[::-1], width=1.0, color="tab:blue")
+    bars.set_title(f"rate per unit, {rates.sum():.1f} nats in all", fontsize=9)
+    bars.set_xlabel("latent unit, by rate", fontsize=8)
+    bars.tick_params(labelsize=8)
+    bars.spines[["top", "right"]].set_visible(False)
+    if title:
+        figure.suptitle(title, fontsize=11)
+    return figure
+
+
 def save(figure: Figure, path: Path, dpi: int = 120) -> Path:
     """Writes a figure (PNG, SVG or PDF by the path's ending) and frees it."""
     figure.savefig(path, dpi=dpi)

@@ -1,0 +1,118 @@
+"""An image beside a random transformation of it: what the consistency and the triplet method share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple, Self
+
+import keras
+import tensorflow as tf
+
+from zoo.latents import Latents
+from zoo.models.batch import Batch
+from zoo.models.vae import VAE
+from zoo.parameters import Count, NonNegative, checked
+from zoo.transformations import RandomAffine
+from zoo.views import apply_views
+
+
+class Pair(NamedTuple):
+    """A batch, its transformation x̃, and what the encoder says of each.
+
+    Attributes:
+        batch: x.
+        latents: q(z|x).
+        transformed: x̃, as a batch of its own.
+        transformed_latents: q(z|x̃).
+    """
+
+    batch: Batch
+    latents: Latents
+    transformed: Batch
+    transformed_latents: Latents
+
+
+class TransformedVAE(VAE):
+    """Base of the methods that look at one random transformation x̃ of each image x.
+
+    x̃ is made and encoded once a step, however many such methods are combined. The default transformation is that of
+    the consistency paper (Sinha & Dieng 2021, section 4.1): translation, rotation and scaling jointly.
+
+    Args:
+        encoder: as in `VAE`.
+        decoder: as in `VAE`.
+        latent_dim: as in `VAE`.
+        translate: greatest shift in pixels, along each axis; 0 switches it off.
+        rotate: greatest rotation in degrees, either way; 0 switches it off.
+        scale: greatest relative change of size; 0 switches it off.
+        transformations: layers to use instead of these three: of the zoo, or Keras's random image layers; none at all
+            leave the image as it is.
+        **kwargs: those of `VAE`.
+
+    Raises:
+        ValueError: a value out of range, or a transformation that can leave nothing of the image.
+    """
+
+    @checked
+    def __init__(
+        self,
+        encoder: keras.Model,
+        decoder: keras.Model,
+        latent_dim: Count,
+        *,
+        translate: NonNegative = 2.0,
+        rotate: NonNegative = 15.0,
+        scale: NonNegative = 0.1,
+        transformations: Sequence[keras.layers.Layer] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(encoder, decoder, latent_dim, **kwargs)
+        self.translate = translate
+        self.rotate = rotate
+        self.scale = scale
+        self.given_transformations = transformations is not None
+        if transformations is None:
+            transformations = [RandomAffine(translate, rotate, scale)]
+        self.transformations = list(transformations)
+
+    def build(self, input_shape: tuple) -> None:
+        """As in `VAE`.
+
+        Raises:
+            ValueError: a translation out of the image, or inputs that are no images.
+        """
+        super().build(input_shape)
+        for layer in self.transformations:
+            if isinstance(layer, RandomAffine):
+                layer.check_size(self.image_shape)
+
+    # ── Hooks ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def loss_terms(self, batch: Batch, latents: Latents, training: bool) -> dict[str, tf.Tensor]:
+        """Adds those of `pair_terms`."""
+        terms = super().loss_terms(batch, latents, training)
+        x = apply_views(self.transformations, batch.x, self.draws(training), "transformed")
+        transformed = replace(batch, x=x, stream="transformed")
+        pair = Pair(batch, latents, transformed, self.infer(x, training, "transformed"))
+        return {**terms, **self.pair_terms(pair, training)}
+
+    def pair_terms(self, pair: Pair, training: bool) -> dict[str, tf.Tensor]:
+        """The terms that need both images, each [batch]: a cooperative hook for subclasses."""
+        return {}
+
+    # ── Round trips ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        layers = [keras.saving.serialize_keras_object(layer) for layer in self.transformations]
+        own = {"translate": self.translate, "rotate": self.rotate, "scale": self.scale}
+        return {**super().get_config(), **own, "transformations": layers if self.given_transformations else None}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict | None = None) -> Self:
+        """Rebuilds the model, its transformations included, from `get_config`."""
+        layers = config["transformations"]
+        if layers is not None:
+            layers = [keras.saving.deserialize_keras_object(layer, custom_objects) for layer in layers]
+        return super().from_config({**config, "transformations": layers}, custom_objects)

@@ -316,7 +316,14 @@ def test_labels_never_change():
 
 @pytest.mark.parametrize(
     ("labels", "dimensions", "sizes"),
-    [(60_000, 2, (245, 245)), (64, 3, (4, 4, 4)), (65, 3, (5, 5, 5)), (1, 4, (1, 1, 1, 1)), (9, None, (9,))],
+    [
+        (60_000, 2, (245, 245)),
+        (64, 3, (4, 4, 4)),
+        (65, 3, (5, 5, 5)),
+        (3125, 5, (5,) * 5),
+        (1, 4, (1, 1, 1, 1)),
+        (9, None, (9,)),
+    ],
 )
 def test_a_number_of_dimensions_takes_the_smallest_size_that_is_enough(labels, dimensions, sizes):
     assert ExampleLabels(labels, None, dimensions, seed=0).sizes == sizes

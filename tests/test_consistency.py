@@ -280,7 +280,7 @@ def test_models_round_trip(custom, tmp_path):
         ({"consistency_lambda": -0.1}, ("consistency_lambda", "greater than or equal to 0", "-0.1")),
         ({"consistency_lambda": float("nan")}, ("consistency_lambda", "nan")),
         ({"translate": -1}, ("translate", "-1")),
-        ({"rotate": -1}, ("rotate", "-1")),
+        ({"rotate": -1, "transformations": []}, ("rotate", "-1")),
         ({"scale": 1}, ("scale", "below 1")),
         ({"translate": 5}, ("translate", "6×5×1")),
     ],

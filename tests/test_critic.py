@@ -347,6 +347,9 @@ def test_mixed_precision_scores_in_single_precision():
             model = make(critic=critic)
             terms = objective(model, training=True)
             assert terms["critic"].dtype == tf.float32 and np.isfinite(terms["loss"]).all()
+            if critic != "self":
+                layers = (model.x_projection, model.z_hidden, model.z_projection)
+                assert {layer.compute_dtype for layer in layers} == {"float32"}
             if critic == "hybrid":
                 assert model.infer(tf.constant(images())).features.dtype == tf.bfloat16
     finally:
@@ -376,7 +379,8 @@ def test_everything_comes_back_in_a_fresh_process(tmp_path):
     models = {}
     np.save(tmp_path / "x.npy", images())
     for name, arguments in SAVED.items():
-        given = {**arguments, "critic_encoder": network("own")} if "critic_encoder" in arguments else arguments
+        own = build("mlp", SHAPE, LATENTS, depth=1, width=8).encoder
+        given = {**arguments, "critic_encoder": own} if "critic_encoder" in arguments else arguments
         model = models[name] = compiled(**given)
         if name == "hybrid":
             model.train_on_batch(images())

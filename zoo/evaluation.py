@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from zoo import data, metrics
-from zoo.models.vae import VAE, Posterior
+from zoo.models.codec import Posterior
+from zoo.models.vae import VAE
 from zoo.parameters import nearest
 from zoo.run import load_model, load_split, write_evaluation
 from zoo.run_directory import RunDirectory

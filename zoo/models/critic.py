@@ -137,7 +137,7 @@ class InferenceCriticVAE(VAE):
         if critic == "neural":
             self.critic_encoder = critic_encoder or keras.models.clone_model(encoder)
         if critic == "hybrid":
-            self.__dict__["_encode_with_features"] = _with_features(encoder, shared_layer)
+            self._encode_with_features = _with_features(encoder, shared_layer)
         if critic != "self":
             # Float32 also under mixed precision, as the scores are what a softmax is taken of.
             self.x_projection = keras.layers.Dense(projection_dim, dtype="float32", name="critic_x")

@@ -11,8 +11,9 @@ import tensorflow as tf
 
 from zoo.latents import Latents
 from zoo.models.batch import Batch
+from zoo.models.codec import Posterior
 from zoo.models.step import Weight
-from zoo.models.vae import VAE, Posterior
+from zoo.models.vae import VAE
 from zoo.parameters import Count, NonNegative, Positive, checked
 
 

@@ -22,7 +22,7 @@ def wae_conv(image_shape: tuple, latent_dim: int, output_activation: str = "line
     """Builds the encoder and the decoder: 4×4 kernels, stride 2, batch normalisation and ReLU behind each.
 
     As in the paper's published code, the decoder's dense layer has a ReLU but no normalisation, and the last layer is a
-    transposed convolution of stride 1. The paper's own kernels for 64 pixels are 5×5; here they are 4×4 for every size.
+    transposed convolution of stride 1. Kernels are 4×4 for every size.
 
     Args:
         image_shape: (28, 28, c), (32, 32, c) or (64, 64, c) with c = 1 or 3.

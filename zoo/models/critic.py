@@ -67,14 +67,14 @@ class InferenceCriticVAE(VAE):
     log K (paper: Appendix D). The scores f are
 
     - `self`: log q(z_i|x_j), all pairs in one matrix product; no weights of its own and nothing encoded again.
-    - `neural`: the inner product of a projection of z with one of what an encoder of its own makes of x; costs the
-      critic about as much as the encoder costs the VAE.
+    - `neural`: the inner product of a projection of z with one of what an encoder of its own makes of x, which adds an
+      encoder's share to the step.
     - `hybrid`: the same on early features of the VAE's encoder, which feels the critic's gradient there too. Not
       encoded again either.
 
     With `side="model"` the pairs are the model's own, z ~ p(z) and x ~ p(x|z) (paper: Appendix E): the term raises the
     information between codes and generated images, through the decoder. A step then decodes a second batch and encodes
-    the images that come out (with `neural` by the critic's encoder alone).
+    the images that come out (with `neural` by the critic's encoder alone): about twice a VAE's step.
 
     Example:
         >>> model = InferenceCriticVAE(encoder, decoder, latent_dim=32, critic="hybrid")

@@ -33,6 +33,7 @@ format: $(VENV)/.installed-dev
 benchmarks: $(VENV)/.installed requirements-benchmarks.txt
 	$(RUN) -m pip install --quiet --requirement requirements-benchmarks.txt
 	$(RUN) benchmarks/throughput.py
+	$(RUN) benchmarks/overhead.py
 	$(RUN) benchmarks/information.py
 	$(RUN) benchmarks/likelihood.py
 

@@ -70,6 +70,8 @@ COLUMNS = {
 def measured(base, settings, directory):
     """Trains a run if there is none, evaluates it, and returns the figures of the test set."""
     experiment = configurations.load(base, settings)
+    if directory.config.exists():
+        directory.check_same(experiment)
     if not directory.model.exists():
         run.train(experiment, directory, resume=directory.config.exists(), quiet=True)
     known = directory.read(directory.evaluation).get("test")

@@ -516,8 +516,11 @@ def test_bad_numbers_elsewhere():
         model.fit(single.batch(4), verbose=0)
     with pytest.raises(ValueError, match="index: must be one whole number for each image of the batch"):
         model.fit(with_index(single.batch(4)), verbose=0)
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"index: must lie in 0\.\.19"):
+    with pytest.raises(
+        ValueError, match=r"^fit: index: must lie in 0\.\.19, the numbers of the examples, got 20 21"
+    ) as caught:
         model.fit(with_index(single.repeat(3)).batch(4), verbose=0)
+    assert "\n" not in str(caught.value)
     beyond = {"x": images(), "index": np.arange(8) + 13}
     for where, call in (("evaluate", model.evaluate), ("validation_data", None)):
         with pytest.raises(ValueError, match=rf"{where}: index: must lie in 0\.\.19"):

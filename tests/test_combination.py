@@ -115,6 +115,42 @@ def test_methods_in_a_configuration():
     assert configurations.load("digits/vae", ["model.method=[vae]"]).model.method == "vae"
 
 
+def test_names_in_a_list_are_no_name():
+    with pytest.raises(ValueError, match=r"no \['consistency', 'iwae'\]"):
+        zoo.combine(["consistency", "iwae"])
+
+
+@pytest.mark.parametrize("name", ["critic", "triplet"])
+def test_a_batch_of_one_is_refused_by_name_of_its_key(name):
+    with pytest.raises(ConfigurationError, match=rf"train\.batch_size: 1 leaves '{name}' no other image"):
+        configurations.load("digits/vae", [f"model.method={name}", "train.batch_size=1"])
+
+
+@pytest.mark.parametrize("name", ["critic", "triplet", "contrastive"])
+def test_a_batch_of_one_is_refused_however_it_comes(name):
+    model = build(zoo.combine(name), **({"queue_size": 0} if name == "contrastive" else {}))
+    images = tf.constant(IMAGES)
+    single = tf.data.Dataset.from_tensor_slices(IMAGES)
+    calls = (
+        lambda: model.fit(images, batch_size=1),
+        lambda: model.fit({"x": images}, batch_size=1),
+        lambda: model.fit(single.batch(1)),
+        lambda: model.fit(single.batch(1, drop_remainder=True)),
+        lambda: model.train_on_batch(IMAGES[:1]),
+    )
+    for call in calls:
+        with pytest.raises(ValueError, match="the batch has one image"):
+            call()
+    # The last batch of an epoch may be one.
+    model.fit(single.take(9).batch(8), verbose=0)
+
+
+def test_numbered_images_are_images_everywhere():
+    model = build(zoo.VAE)
+    np.testing.assert_array_equal(model.predict(NUMBERED, verbose=0), model.predict(IMAGES, verbose=0))
+    np.testing.assert_array_equal(model.encode(NUMBERED).loc, model.encode(IMAGES).loc)
+
+
 @pytest.mark.parametrize("value", ["3", "[3]", "{name: vae}"])
 def test_a_method_must_be_a_name_or_a_list(value):
     with pytest.raises(ConfigurationError, match=r"model\.method: must be a name or a list of names"):

@@ -19,7 +19,7 @@ from tensorflow_probability import distributions as tfd
 import zoo
 from zoo import configurations, export
 from zoo.card import Card
-from zoo.latents import Group, Latents, gaussian
+from zoo.latents import Group, Latents, gaussian, sufficient_statistics
 from zoo.models.critic import shared_features
 from zoo.networks import build
 from zoo.networks.normalization import FusedBatchNormalization
@@ -106,8 +106,8 @@ def test_all_pairs_of_two_groups_against_tfp(width):
     first = gaussian(tf.constant(loc[:, :6].reshape(6, 2, 3)), tf.constant(scale[:, :6].reshape(6, 2, 3)))
     second = gaussian(tf.constant(loc[:, 6:]), tf.constant(scale[:, 6:]))
     latents = Latents(Group(first, first, first.mean()), Group(second, second, second.mean()))
-    found = latents.log_prob_of_all(tf.constant(z))
-    assert found.shape == (4, 6) and found.dtype == tf.float32
+    found = tf.matmul(sufficient_statistics(tf.constant(z)), latents.natural_parameters(), transpose_b=True)
+    assert found.shape == (4, 6) and found.dtype == tf.float64
     np.testing.assert_allclose(found, pairwise(z, loc, scale), rtol=1e-5, atol=1e-3)
 
 

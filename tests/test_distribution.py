@@ -26,6 +26,12 @@ CASES = {
     },
     "in batch": {"method": "ContrastiveVAE", "arguments": {"queue_size": 0, "momentum": 0.5}},
     "neighbours, single": {"method": "TripletVAE", "rows": 17, "arguments": {"margin": 2.0, "triplet_weight": 5.0}},
+    "numbered, ragged": {
+        "method": "AuxiliarySoftmaxVAE",
+        "rows": 19,
+        "numbered": True,
+        "arguments": {"examples": 19, "label_dimensions": 2, "classifier_width": 8},
+    },
     "samples, ragged": {"method": "IWAE", "rows": 19, "arguments": {"samples": 3}},
 }
 CONVOLUTIONS = {
@@ -37,13 +43,14 @@ CONVOLUTIONS = {
 }
 
 
-def train(strategy, method="VAE", network="mlp", rows=24, weighted=False, evaluated=True, clip=None, arguments=None):
+def train(strategy, method="VAE", network="mlp", rows=24, weighted=False, numbered=False, **options):
     """Trains for an epoch: the metrics, and the weights before and after, the latter on each replica."""
     import keras
 
     import zoo
     from zoo.networks import build
 
+    clip = options.get("clip", {"global_clipnorm": 1.0})
     generator = np.random.default_rng(0)
     shape = (28, 28, 1) if network == "conv" else SHAPE
     x = generator.random((rows, *shape)).astype("float32")
@@ -51,13 +58,15 @@ def train(strategy, method="VAE", network="mlp", rows=24, weighted=False, evalua
     keras.utils.set_random_seed(0)
     with strategy.scope():
         size = {} if network == "conv" else {"depth": 1, "width": 16}
-        model = getattr(zoo, method)(*build(network, shape, LATENTS, **size), LATENTS, seed=1, **(arguments or {}))
-        clip = {"global_clipnorm": 1.0} if clip is None else clip
+        model = getattr(zoo, method)(*build(network, shape, LATENTS, **size), LATENTS, seed=1, **options["arguments"])
         model.compile(keras.optimizers.SGD(0.1, momentum=0.9, **clip))
     before = [w.numpy() for w in model.weights]
-    history = model.fit(x, sample_weight=sample_weight, batch_size=BATCH, shuffle=False, verbose=0).history
+    given = zoo.data.with_index(x) if numbered else x
+    history = model.fit(given, sample_weight=sample_weight, batch_size=BATCH, shuffle=False, verbose=0).history
     metrics = {name: values[0] for name, values in history.items()}
-    held_out = model.evaluate(x, batch_size=BATCH, verbose=0, return_dict=True) if evaluated else {}
+    held_out = (
+        model.evaluate(x, batch_size=BATCH, verbose=0, return_dict=True) if options.get("evaluated", True) else {}
+    )
     metrics |= {f"val_{name}": value for name, value in held_out.items()}
     replicas = [[v.numpy() for v in getattr(w.value, "values", [w.value])] for w in model.weights]
     names = [f"{i} {w.name}" for i, w in enumerate(model.weights)]

@@ -40,6 +40,9 @@ def cells():
     for pair in itertools.combinations(REGULARISED, 2):
         if not conflict(*pair):
             yield "-".join(pair), list(pair), MLP, []
+    yield "critic-neural", ["critic"], MLP, ["model.critic=neural", "model.direction=both"]
+    yield "critic-model", ["critic"], MLP, ["model.critic=self", "model.side=model"]
+    yield "noise-decoder", ["noise_contrastive"], MLP, ["model.noise=decoder"]
     yield "all", [*REGULARISED, "iwae"], MLP, ["model.samples=2"]
 
 

@@ -268,3 +268,15 @@ def test_what_is_no_image_is_refused():
     assert zoo.ConsistencyVAE(encoder, decoder, 2, transformations=[]).transformations == []
     with pytest.raises(ValueError, match=r"scale: 1\.5 can shrink"):
         zoo.ConsistencyVAE(*build("mlp", (7, 7, 1), 2, depth=0), 2, scale=1.5)
+
+
+@pytest.mark.parametrize("given", ["x", [3], RandomAffine()])
+def test_transformations_must_be_a_list_of_layers(given):
+    with pytest.raises(ValueError, match="transformations: must be a list of Keras layers"):
+        zoo.ConsistencyVAE(*build("mlp", (7, 7, 1), 2, depth=0), 2, transformations=given)
+
+
+def test_a_copy_of_less_than_two_pixels_is_refused():
+    with pytest.raises(ValueError, match=r"scale: 0\.95 can shrink images of 28×28×1 to less than two pixels"):
+        RandomAffine(0, 0, 0.95).check_size((28, 28, 1))
+    RandomAffine(0, 0, 0.9).check_size((28, 28, 1))

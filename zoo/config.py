@@ -228,6 +228,9 @@ class Experiment(Section):
             raise ValueError(f"model.queue_size: {queue} is below train.batch_size: {batch}")
         if queue == 0 and batch == 1:
             raise ValueError("model.queue_size: 0 takes its negatives from the batch, and train.batch_size is 1")
+        among = [name for name in canonical(self.model.method) if name in ("critic", "triplet")]
+        if among and batch == 1:
+            raise ValueError(f"train.batch_size: 1 leaves {among[0]!r} no other image in the batch to compare with")
         return self
 
     def hyperparameters(self) -> dict[str, Any]:

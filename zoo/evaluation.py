@@ -28,10 +28,22 @@ class Measured(NamedTuple):
     note: str = ""
 
 
-def _terms(model: VAE, images: np.ndarray) -> dict[str, Measured]:
-    found = model.evaluate(images, batch_size=min(500, len(images)), verbose=0, return_dict=True)
-    units = {"sum_of_squares": "squared pixels"}
-    return {name: Measured(float(value), units.get(name, "nats"), len(images)) for name, value in found.items()}
+# What is no sum of nats.
+_UNITS = {"sum_of_squares": "squared pixels", "triplet": "squared distance of codes"}
+
+
+def _terms(model: VAE, images: np.ndarray, numbered: bool) -> dict[str, Measured]:
+    size = min(500, len(images))
+    # Only the training set's images have the numbers that a classifier of them knows.
+    x = data.with_index(images) if numbered else images
+    values = model.evaluate(x, batch_size=size, verbose=0, return_dict=True)
+    among = {"critic", "triplet"} | ({"info_nce"} if getattr(model, "queue_size", None) == 0 else set())
+    found = {}
+    for name, value in values.items():
+        note = f"among batches of {size} images" if name in among else ""
+        unit = _UNITS.get(name.removeprefix("transformed_"), "nats")
+        found[name] = Measured(float(value), unit, len(images), note)
+    return found
 
 
 def _under_priors(priors: dict[str, float], posteriors: Posterior, distortion: float) -> dict[str, Measured]:
@@ -121,7 +133,7 @@ def evaluate_model(
     left_out: list[str] = []
     priors: dict[str, float] = {}
     if "terms" in wanted:
-        found |= _terms(model, held_out.images)
+        found |= _terms(model, held_out.images, model.needs_index and held_out is train)
         tune = None if validation is None else lambda: model.posteriors(validation().images)
         priors = model.evaluation_priors(tune)
     probes = [name for name in PROBES if name in wanted]

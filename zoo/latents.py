@@ -108,19 +108,6 @@ class Latents:
         )
         return tf.concat([-0.5 * precision, loc * precision, -normaliser], axis=1)
 
-    def log_prob_of_all(self, z: tf.Tensor) -> tf.Tensor:
-        """Log q(z_i|x_j) in nats of every z with every example, as one matrix product.
-
-        Each group's posterior is taken as it is, given the sample of the groups before it.
-
-        Args:
-            z: [rows, dim], all groups flattened.
-
-        Returns:
-            [rows, batch].
-        """
-        return tf.cast(tf.matmul(sufficient_statistics(z), self.natural_parameters(), transpose_b=True), tf.float32)
-
     def code(self) -> tf.Tensor:
         """The posterior means of all groups, flattened: [batch, dim]."""
         return tf.concat([_flat(g.posterior.mean()) for g in self.groups], axis=-1)

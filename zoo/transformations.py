@@ -56,11 +56,14 @@ class RandomAffine(View):
             shape: (h, w, c).
 
         Raises:
-            ValueError: another shape, or a shift with which the smallest copy can lie beyond the border.
+            ValueError: another shape, a copy of less than two pixels, or a shift with which the smallest copy can lie
+                beyond the border.
         """
         size = "×".join(map(str, shape))
         if len(shape) != 3:
             raise ValueError(f"RandomAffine: takes images of height × width × channels, got {size}")
+        if (1 - self.scale) * min(shape[:2]) < 2:
+            raise ValueError(f"scale: {self.scale} can shrink images of {size} to less than two pixels")
         # A turned copy comes nearest to leaving over a corner, with its side towards the border's corner.
         angle = math.radians(min(self.rotate, 45.0))
         limit = min(shape[:2]) / 2 * (1 + (1 - self.scale) / (math.cos(angle) + math.sin(angle)))

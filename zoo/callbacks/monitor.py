@@ -44,7 +44,9 @@ class TensorBoardMonitor(keras.callbacks.Callback):
         """Opens the event files and writes the hyperparameters."""
         names = ("train", "validation")
         self.writers = {name: tf.summary.create_file_writer(str(self.directory / name)) for name in names}
-        known = {k: v for k, v in self.hyperparameters.items() if isinstance(v, bool | int | float | str)}
+        # A list, such as the methods of a combination, is shown as one word.
+        flat = {k: "+".join(map(str, v)) if isinstance(v, list) else v for k, v in self.hyperparameters.items()}
+        known = {k: v for k, v in flat.items() if isinstance(v, bool | int | float | str)}
         with self.writers["validation"].as_default():
             hparams.hparams(known, trial_id=self.directory.parent.name)
 

@@ -42,12 +42,11 @@ def claims(name: str) -> tuple[str, ...]:
     """The terms that a method adds, its class's `adds`, read from the source: that takes no TensorFlow."""
     tree = ast.parse((Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8"))
     owner = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == METHODS[name][0])
-    value = next(
-        node.value
-        for node in owner.body
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == "adds"
-    )
-    return tuple(ast.literal_eval(value)) if value else ()
+    for node in owner.body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if any(isinstance(target, ast.Name) and target.id == "adds" for target in targets):
+            return tuple(ast.literal_eval(node.value))  # type: ignore[attr-defined]
+    return ()
 
 
 def conflict(first: str, second: str) -> str:
@@ -64,7 +63,7 @@ def canonical(names: str | Iterable[str]) -> tuple[str, ...]:
     """
     given = [names] if isinstance(names, str) else list(names)
     for name in given:
-        if name not in METHODS:
+        if not isinstance(name, str) or name not in METHODS:
             raise ValueError(f"method: no {name!r}; {nearest(name, METHODS)}")
     for i, first in enumerate(given):
         for second in given[i + 1 :]:

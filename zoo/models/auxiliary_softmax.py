@@ -214,7 +214,8 @@ class AuxiliarySoftmaxVAE(VAE):
         self._check_numbers(x, self.example_labels.count == self.examples, "fit")
 
     def _check_numbers(self, x: Any, unique: bool, where: str) -> None:
-        if isinstance(x, dict):
+        # Of placeholders nothing but the shape is known.
+        if isinstance(x, dict) and hasattr(images_of(x), "__array__"):
             index = split_index(x)[1]
             check_index(index, len(images_of(x)), self.examples, unique=unique, where=where)
 

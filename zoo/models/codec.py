@@ -130,4 +130,4 @@ class Codec(ObjectiveModel):
 
     def _pixels(self, x: Any, where: str) -> tf.Tensor:
         self.check_images(x, where)
-        return to_unit_interval(tf.convert_to_tensor(x))
+        return to_unit_interval(tf.convert_to_tensor(images_of(x)))

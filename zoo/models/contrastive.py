@@ -22,10 +22,10 @@ def info_nce(queries: tf.Tensor, keys: tf.Tensor, negatives: tf.Tensor | None, t
     """InfoNCE (van den Oord et al. 2018; Eq. 4 of the paper) in nats: [batch].
 
     Args:
-        queries: [batch, dim], unit length.
-        keys: [batch, dim], unit length; row i is the positive of query i.
-        negatives: [K, dim], unit length, shared by all queries; None takes the other keys of the global batch.
-        temperature: divides the cosines.
+        queries: [batch, dim]; of unit length where the scores shall be cosines.
+        keys: [batch, dim], likewise; row i is the positive of query i.
+        negatives: [K, dim], likewise, shared by all queries; None takes the other keys of the global batch.
+        temperature: divides the scores.
     """
     if negatives is not None:
         positive = tf.reduce_sum(queries * keys, axis=1, keepdims=True)

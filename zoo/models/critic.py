@@ -166,14 +166,12 @@ class InferenceCriticVAE(VAE):
 
     # ── Hooks ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def infer(self, x: tf.Tensor, training: bool = False, stream: str = "posterior") -> Latents:
-        """As in `VAE`; for the hybrid critic the latents carry the encoder's early features."""
+    def features(self, x: tf.Tensor, training: bool) -> tuple[tf.Tensor, Any]:
+        """As in `VAE`; for the hybrid critic with the encoder's early features, from the same pass."""
         if self.critic != "hybrid":
-            return super().infer(x, training, stream)
-        features, output = self._encode_with_features(x, training)
-        latents = self.latents(output, training, stream)
-        latents.features = features
-        return latents
+            return super().features(x, training)
+        early, output = self._encode_with_features(x, training)
+        return output, early
 
     def loss_terms(self, batch: Batch, latents: Latents, training: bool) -> dict[str, tf.Tensor]:
         """Adds `critic`, −c in nats."""

@@ -64,7 +64,8 @@ class NoiseContrastiveVAE(VAE):
 
     The noise x_n is either x plus Gaussian noise, or a sample of the current decoder at samples of the prior, through
     which no gradient reaches the decoder. It is encoded, but never decoded: a step costs a pass through the encoder
-    more than a VAE's, with `noise="decoder"` also one through the decoder, forward only.
+    more than a VAE's, with `noise="decoder"` also one through the decoder, forward only. Batch
+    normalisation takes the noise as a batch of its own, which its moving averages follow like any other.
 
     With δ = 0 the loss is the β-VAE's. The noise's rate is then only reported: the noise is encoded as in evaluation,
     so that the moving averages of batch normalisation are the β-VAE's too.
@@ -141,7 +142,8 @@ class NoiseContrastiveVAE(VAE):
     def evaluation_priors(self, validation: Callable[[], Posterior] | None) -> dict[str, float]:
         """`optimal`, f(K, β, δ), and `tuned`, on the validation split between 1 and f; none where β = δ = 0."""
         priors = super().evaluation_priors(validation)
-        if self.beta == 0 and self.delta == 0:
+        # f is for the two rates; a method that weighs the rate's parts apart has another objective.
+        if (self.beta == 0 and self.delta == 0) or set(self.rate_weights()) != {"rate"}:
             return priors
         optimal = optimal_prior_variance(self.K, self.beta, self.delta)
         tuned = {} if validation is None else {"tuned": tuned_prior_variance(validation(), optimal)}

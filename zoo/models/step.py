@@ -6,6 +6,7 @@ number, and the number becomes a step of the optimiser, on one device or on many
 
 from __future__ import annotations
 
+import re
 from typing import Any, TypeAlias
 
 import keras
@@ -192,6 +193,20 @@ class ObjectiveModel(keras.Model):
         """Running means of `loss`, of every term and of `elbo`."""
         return list(self.trackers)
 
+    def _maybe_symbolic_build(self, *args: Any, **kwargs: Any) -> None:
+        # Keras's averages the replicas' batches first, which fails where one has an image more than another.
+        if not self.built:
+            super()._maybe_symbolic_build(*args, **kwargs)
+        elif self.optimizer is not None and not self.optimizer.built:
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
+
+    def _get_metrics_result_or_logs(self, logs: dict[str, Any]) -> dict[str, Any]:
+        # Keras takes the running means, over replicas, only where the logs name all of them; else it averages the
+        # replicas' own. A term that held-out examples cannot have would spoil the others.
+        known = {tracker.name: tracker.result() for tracker in self.trackers if tracker.name in logs}
+        return {**logs, **known}
+
     def reset_metrics(self) -> None:
         """Starts the running means, and the evaluation's noise, anew."""
         super().reset_metrics()
@@ -211,12 +226,31 @@ class ObjectiveModel(keras.Model):
         validation = kwargs.get("validation_data")
         held_out = validation[0] if isinstance(validation, tuple | list) else validation
         self.check_images(held_out, "validation_data")
-        images = images_of(x)
-        if isinstance(images, np.ndarray):
-            self.check_batch(min(batch_size or 32, len(images)))
-        elif isinstance(x, tf.data.Dataset) and images.shape.rank and images.shape[0] is not None:
-            self.check_batch(images.shape[0])
-        return super().fit(x, y, batch_size, *args, **kwargs)
+        if (size := self._batch_size(x, batch_size)) is not None:
+            self.check_batch(size)
+        try:
+            return super().fit(x, y, batch_size, *args, **kwargs)
+        except tf.errors.InvalidArgumentError as error:
+            # An assertion of ours inside the graph says what is wrong with the data; the rest is where.
+            if found := re.search(r"assertion failed: \[(.+)", error.message):
+                raise ValueError(f"fit: {found.group(1).replace('] [', ' ').rstrip(']')}") from None
+            raise
+
+    def train_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """As Keras's; the batch's size is checked first, as in `fit`."""
+        size = len(images_of(x))
+        self.check_batch(size)
+        return super().train_on_batch(x, *args, **kwargs)
+
+    def _batch_size(self, x: Any, batch_size: int | None) -> int | None:
+        """How many examples the first batch of `fit` has; None where only its generator knows."""
+        shape = tf.TensorShape(getattr(images_of(x), "shape", None))
+        if not isinstance(x, tf.data.Dataset):
+            return min(batch_size or 32, shape[0]) if shape.rank and shape[0] else None
+        if shape.rank and shape[0] is None and type(self).check_batch is not ObjectiveModel.check_batch:
+            first = next(iter(x.take(1)))
+            shape = images_of(first[0] if isinstance(first, tuple) else first).shape
+        return shape[0] if shape.rank else None
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """As Keras's; arrays are checked first, as in `fit`."""

@@ -71,6 +71,11 @@ class TransformedVAE(VAE):
         self.translate = translate
         self.rotate = rotate
         self.scale = scale
+        if transformations is not None and not (
+            isinstance(transformations, list | tuple)
+            and all(isinstance(t, keras.layers.Layer) for t in transformations)
+        ):
+            raise ValueError(f"transformations: must be a list of Keras layers, got {transformations!r}")
         self.given_transformations = transformations is not None
         if transformations is None:
             transformations = [RandomAffine(translate, rotate, scale)]

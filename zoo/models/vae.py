@@ -122,7 +122,14 @@ class VAE(Codec, metaclass=_BuiltWhenConstructed):
             training: passed to the encoder.
             stream: names the noise; two calls of one step that shall differ take two names.
         """
-        return self.latents(self.encoder(x, training=training), training, stream)
+        features, early = self.features(x, training)
+        latents = self.latents(features, training, stream)
+        latents.features = early
+        return latents
+
+    def features(self, x: tf.Tensor, training: bool) -> tuple[tf.Tensor, Any]:
+        """The encoder's output, and early features for a method that wants them too (else None)."""
+        return self.encoder(x, training=training), None
 
     def latents(self, features: tf.Tensor, training: bool, stream: str) -> Latents:
         """q(z|x) from the encoder's output, p(z) and a reparameterised sample; see `infer`."""

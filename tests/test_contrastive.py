@@ -155,7 +155,7 @@ def test_the_queue_is_a_ring_whose_oldest_keys_go_first():
         for key in unit(model.keys(tf.constant(x), training=True)):
             expected[place % 5] = key
             place += 1
-        model.train_on_batch(x)
+        model.train_step(tf.constant(x))
         np.testing.assert_allclose(model.queue.numpy(), expected, atol=1e-6)
         assert int(model.queue_position.numpy()) == place % 5
 

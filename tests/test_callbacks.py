@@ -228,3 +228,19 @@ def test_replay_brings_a_plateau_to_where_it_was():
     rows = [{"epoch": epoch + 1, "loss": losses[epoch]} for epoch in range(3)]
     assert plateau(range(3, 6), rows) == plateau(range(6))
     assert plateau(range(3, 6)) != plateau(range(6))
+
+
+def test_tensorboard_shows_the_methods_of_a_combination_as_one_word(tmp_path):
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+    given = {"model.method": ["consistency", "iwae"], "model.beta": 0.5, "model.network": {"name": "mlp"}}
+    watcher = callbacks.TensorBoardMonitor(tmp_path / "run", callbacks.Information(IMAGES), given)
+    watcher.on_train_begin()
+    watcher.on_train_end()
+    (file,) = (tmp_path / "run" / "validation").iterdir()
+    values = [value for event in tf.compat.v1.train.summary_iterator(str(file)) for value in event.summary.value]
+    plugins = [HParamsPluginData.FromString(v.metadata.plugin_data.content) for v in values if "hparams" in v.tag]
+    (shown,) = (plugin.session_start_info.hparams for plugin in plugins if plugin.session_start_info.hparams)
+    assert shown["model.method"].string_value == "consistency+iwae"
+    assert shown["model.beta"].number_value == 0.5
+    assert set(shown) == {"model.method", "model.beta"}

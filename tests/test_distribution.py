@@ -64,10 +64,10 @@ def train(strategy, method="VAE", network="mlp", rows=24, weighted=False, number
     given = zoo.data.with_index(x) if numbered else x
     history = model.fit(given, sample_weight=sample_weight, batch_size=BATCH, shuffle=False, verbose=0).history
     metrics = {name: values[0] for name, values in history.items()}
-    held_out = (
-        model.evaluate(x, batch_size=BATCH, verbose=0, return_dict=True) if options.get("evaluated", True) else {}
-    )
-    metrics |= {f"val_{name}": value for name, value in held_out.items()}
+    if options.get("evaluated", True):
+        # An odd batch: one replica has an image more than the other.
+        held_out = model.evaluate(x, batch_size=BATCH - 1, verbose=0, return_dict=True)
+        metrics |= {f"val_{name}": value for name, value in held_out.items()}
     replicas = [[v.numpy() for v in getattr(w.value, "values", [w.value])] for w in model.weights]
     names = [f"{i} {w.name}" for i, w in enumerate(model.weights)]
     return {"metrics": metrics, "names": names, "before": before, "replicas": replicas}

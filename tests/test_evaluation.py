@@ -47,3 +47,9 @@ def test_numbers_are_known_on_the_training_split_only():
     expected = model.evaluate(with_index(TRAIN.images), batch_size=20, verbose=0, return_dict=True)
     assert {name: measured.value for name, measured in found.items()} == pytest.approx(expected)
     assert found["cross_entropy"].value > 0
+
+
+def test_no_prior_is_fitted_to_a_rate_that_another_method_takes_apart():
+    assert "elbo_optimal_prior" in terms(build("noise_contrastive"), TEST)
+    split = build("noise_contrastive", "auxiliary_softmax", examples=20, classifier_width=8)
+    assert not [name for name in terms(split, TEST) if name.endswith("_prior")]

@@ -28,11 +28,6 @@ class Likelihood(keras.layers.Layer):
     output_activation = "linear"
     unit_interval = False
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        # Without weights of its own there is nothing to build; Keras would build the model around it by calling it.
-        self.built = True
-
     def distribution(self, parameters: tf.Tensor, event_ndims: int) -> tfd.Distribution:
         """p(x|z) from the decoder's output.
 

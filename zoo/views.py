@@ -51,7 +51,6 @@ class View(keras.layers.Layer):
         # Float32 also under mixed precision: these are images, not activations.
         super().__init__(**{"dtype": "float32", **kwargs})
         self.probability = probability
-        self.built = True
 
     def transform(self, images: tf.Tensor, draws: Draws, stream: str) -> tf.Tensor:
         """The view of every image, drawn under the stream's name."""

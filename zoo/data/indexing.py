@@ -76,7 +76,9 @@ def check_index(index: Any, images: int, examples: int, *, unique: bool, where: 
     outside = index[(index < 0) | (index >= examples)]
     if outside.size:
         raise ValueError(f"{where}: index: must lie in 0..{examples - 1} for {examples} examples, got {outside[0]}")
+    if not unique:
+        return
     numbers, counts = np.unique(index, return_counts=True)
-    if unique and numbers.size < index.size:
+    if numbers.size < index.size:
         repeated = f"{numbers[counts > 1][0]} is repeated"
         raise ValueError(f"{where}: index: must differ where each example has a label of its own, but {repeated}")

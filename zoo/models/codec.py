@@ -95,10 +95,9 @@ class Codec(ObjectiveModel):
             seed: a whole number, or a key of two for each image [batch, 2], which alone decides on its noise.
         """
         x = self._pixels(x, "log_weights")
-        group = self.infer(x).groups[0]
-        loc = group.posterior.mean()
-        z = loc + group.posterior.stddev() * normal_for_each(seed, tf.shape(loc)[0], [samples, self.latent_dim])
-        return self.generate(z).log_prob(x) + group.prior.log_prob(z) - group.posterior.log_prob(z)
+        latents = self.infer(x)
+        z = latents.draw(normal_for_each(seed, tf.shape(x)[0], [samples, self.latent_dim]))
+        return self.generate(z).log_prob(x) - latents.log_ratio(z)
 
     def log_prob(self, x: Any, samples: int = 500, seed: int = 0) -> tf.Tensor:
         """The importance-weighted estimate of log p(x) in nats: [batch] (Burda et al. 2016, Eq. 8).

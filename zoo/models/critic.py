@@ -96,8 +96,8 @@ class InferenceCriticVAE(VAE):
         **kwargs: those of `VAE`.
 
     Raises:
-        ValueError: a value out of range, an encoder with no layer to share, an argument of another critic; in `fit`, a
-            batch of one.
+        ValueError: a value out of range, an encoder with no layer to share, a `shared_layer` or a `critic_encoder` for
+            another critic; in `fit`, a batch of one.
     """
 
     adds: tuple[str, ...] = ("critic",)

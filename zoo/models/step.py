@@ -238,8 +238,7 @@ class ObjectiveModel(keras.Model):
 
     def train_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """As Keras's; the batch's size is checked first, as in `fit`."""
-        size = len(images_of(x))
-        self.check_batch(size)
+        self.check_batch(len(images_of(x)))
         return super().train_on_batch(x, *args, **kwargs)
 
     def _batch_size(self, x: Any, batch_size: int | None) -> int | None:

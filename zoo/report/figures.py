@@ -30,10 +30,7 @@ def image_rows(rows: Mapping[str, np.ndarray], title: str = "", lines: int = 1) 
     figure, axes = plt.subplots(
         len(rows), 1, figsize=(inches, (each + 0.3) * len(rows) + 0.4), layout="constrained", squeeze=False
     )
-    for axis, (label, picture) in zip(axes[:, 0], pictures.items(), strict=True):
-        axis.imshow(picture.squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        axis.set_title(label, loc="left", fontsize=10)
-        axis.set_axis_off()
+    _draw_rows(axes, pictures, fontsize=10)
     if title:
         figure.suptitle(title, fontsize=12)
     return figure
@@ -54,10 +51,7 @@ def portrait(rows: Mapping[str, np.ndarray], rates: np.ndarray, title: str = "")
     figure = plt.figure(figsize=size, layout="constrained")
     left, right = figure.subfigures(1, 2, width_ratios=[inches, 2.9])
     axes = left.subplots(len(rows), 1, squeeze=False)
-    for axis, (label, picture) in zip(axes[:, 0], pictures.items(), strict=True):
-        axis.imshow(picture.squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        axis.set_title(label, loc="left", fontsize=9)
-        axis.set_axis_off()
+    _draw_rows(axes, pictures, fontsize=9)
     bars = right.subplots()
     bars.bar(np.arange(1, len(rates) + 1), np.sort(rates)[::-1], width=1.0, color="tab:blue")
     bars.set_title(f"rate per unit, {rates.sum():.1f} nats in all", fontsize=9)
@@ -67,6 +61,14 @@ def portrait(rows: Mapping[str, np.ndarray], rates: np.ndarray, title: str = "")
     if title:
         figure.suptitle(title, fontsize=11)
     return figure
+
+
+def _draw_rows(axes: np.ndarray, pictures: Mapping[str, np.ndarray], fontsize: int) -> None:
+    """Each picture on an axis of its own, one below the other: axes are [n, 1]."""
+    for axis, (label, picture) in zip(axes[:, 0], pictures.items(), strict=True):
+        axis.imshow(picture.squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        axis.set_title(label, loc="left", fontsize=fontsize)
+        axis.set_axis_off()
 
 
 def save(figure: Figure, path: Path, dpi: int = 120) -> Path:

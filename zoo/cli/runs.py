@@ -1,53 +1,14 @@
-"""The command line: a thin skin over run, evaluation, export and report.
-
-Nothing heavy is imported before a command's arguments have proven good, so help and mistakes answer at once.
-"""
+"""The commands of a single run: list, train, evaluate, export, encode, sample."""
 
 from __future__ import annotations
 
-import importlib
 import json
-import os
-import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
-app = typer.Typer(
-    name="zoo",
-    help="Regularised variational auto-encoders: train, watch, evaluate, export, encode.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
-Run = Annotated[Path, typer.Argument(help="The directory of a run.", show_default=False)]
-
-
-def fail(message: object, code: int = 2) -> NoReturn:
-    """One line on standard error, and out."""
-    text = " ".join(str(message).split())
-    print(f"zoo: {text}", file=sys.stderr)
-    raise SystemExit(code)
-
-
-def load_tensorflow() -> None:
-    """Imports TensorFlow and TFP without their start-up notes, which no setting of theirs turns off."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        for name in ("tensorflow", "keras", "tensorflow_probability.python.distributions"):
-            importlib.import_module(name)
-        importlib.import_module("tensorflow").config.list_physical_devices()
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+from zoo.cli.app import Quiet, Run, app, fail, load_tensorflow, say
 
 
 @app.command("list")
@@ -128,11 +89,6 @@ def train(
         fail(f"interrupted; go on with: zoo train --resume {run.path}", 130)
     export_run(run.path)
     say(f"trained: {run.path}  (next: zoo evaluate {run.path})")
-
-
-def say(text: str) -> None:
-    """A note to the user, kept out of standard output."""
-    print(f"zoo: {text}", file=sys.stderr)
 
 
 @app.command()
@@ -225,29 +181,3 @@ def sample(
 
     save_png(grid(load_model(directory).sample(n, seed=seed).numpy()), to)
     print(to)
-
-
-def main() -> None:
-    """Runs the command line; a user's mistake is one line and exit code 2."""
-    from zoo.config import ConfigurationError
-    from zoo.run_directory import RunError
-
-    if len(sys.argv) == 1:
-        sys.argv.append("--help")
-    try:
-        raise SystemExit(app(standalone_mode=False) or 0)
-    except (ConfigurationError, RunError, ValueError) as error:
-        if os.environ.get("ZOO_TRACEBACK"):
-            raise
-        fail(error)
-    except OSError as error:
-        fail(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "))
-    except typer.Abort:
-        fail("interrupted", 130)
-    except Exception as error:
-        # Typer's errors about arguments, and TensorFlow's about memory, are a user's too; the rest is ours.
-        if hasattr(error, "format_message"):
-            fail(error.format_message())
-        if type(error).__module__.startswith("tensorflow."):
-            fail(str(error).splitlines()[0])
-        raise

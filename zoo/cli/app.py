@@ -1,0 +1,82 @@
+"""What all commands share: the Typer application, one-line errors, and TensorFlow without its start-up notes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+app = typer.Typer(
+    name="zoo",
+    help="Regularised variational auto-encoders: train, watch, evaluate, export, encode.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+# The modules whose import adds commands to `app`, in the order in which `zoo --help` lists them.
+COMMANDS = ("zoo.cli.runs", "zoo.cli.evidence", "zoo.cli.health")
+
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
+Run = Annotated[Path, typer.Argument(help="The directory of a run.", show_default=False)]
+
+
+def fail(message: object, code: int = 2) -> NoReturn:
+    """One line on standard error, and out."""
+    text = " ".join(str(message).split())
+    print(f"zoo: {text}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+def load_tensorflow() -> None:
+    """Imports TensorFlow and TFP without their start-up notes, which no setting of theirs turns off."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        for name in ("tensorflow", "keras", "tensorflow_probability.python.distributions"):
+            importlib.import_module(name)
+        importlib.import_module("tensorflow").config.list_physical_devices()
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def say(text: str) -> None:
+    """A note to the user, kept out of standard output."""
+    print(f"zoo: {text}", file=sys.stderr)
+
+
+def main() -> None:
+    """Runs the command line; a user's mistake is one line and exit code 2."""
+    for commands in COMMANDS:
+        importlib.import_module(commands)
+    from zoo.config import ConfigurationError
+    from zoo.run_directory import RunError
+
+    if len(sys.argv) == 1:
+        sys.argv.append("--help")
+    try:
+        raise SystemExit(app(standalone_mode=False) or 0)
+    except (ConfigurationError, RunError, ValueError) as error:
+        if os.environ.get("ZOO_TRACEBACK"):
+            raise
+        fail(error)
+    except OSError as error:
+        fail(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "))
+    except typer.Abort:
+        fail("interrupted", 130)
+    except Exception as error:
+        # Typer's errors about arguments, and TensorFlow's about memory, are a user's too; the rest is ours.
+        if hasattr(error, "format_message"):
+            fail(error.format_message())
+        if type(error).__module__.startswith("tensorflow."):
+            fail(str(error).splitlines()[0])
+        raise

@@ -95,18 +95,22 @@ def assign(values: dict[str, Any], settings: list[str]) -> dict[str, Any]:
             value = yaml.safe_load(text)
         except yaml.YAMLError:
             raise ConfigurationError(f"--set {setting}: {text!r} is not a YAML value") from None
-        *path, last = key.strip().split(".")
-        node: dict[str, Any] = {last: value}
-        below: Any = values
-        for part in path:
-            # `network: conv` may be refined as `network.depth=3`.
-            below = below.get(part) if isinstance(below, dict) else None
-        if isinstance(below, str) and last != "name":
-            node = {"name": below, **node}
-        for part in reversed(path):
-            node = {part: node}
-        values = merge(values, node)
+        values = assign_value(values, key.strip(), value)
     return values
+
+
+def assign_value(values: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """`values` with one dotted key changed; `network: conv` may be refined as `network.depth=3`."""
+    *path, last = key.split(".")
+    node: dict[str, Any] = {last: value}
+    below: Any = values
+    for part in path:
+        below = below.get(part) if isinstance(below, dict) else None
+    if isinstance(below, str) and last != "name":
+        node = {"name": below, **node}
+    for part in reversed(path):
+        node = {part: node}
+    return merge(values, node)
 
 
 def load(name: str | Path, settings: list[str] | None = None) -> Experiment:

@@ -61,7 +61,7 @@ def export_model(model: VAE, directory: Path, card: Card) -> Path:
     for name, endpoint in _endpoints(model).items():
         archive.add_endpoint(name, endpoint)
     try:
-        with _replacing(directory) as sibling:
+        with replacing(directory) as sibling:
             archive.write_out(str(sibling), verbose=False)
             card.model_copy(update={"checksum": checksum(sibling)}).write(sibling)
     except OSError as error:
@@ -128,7 +128,7 @@ def _is_export(directory: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _replacing(target: Path) -> Iterator[Path]:
+def replacing(target: Path) -> Iterator[Path]:
     """A sibling to write to, file or folder, which takes the target's place if all goes well and is removed if not."""
     target = target.resolve()
     new, old = (target.with_name(f".{target.name}.{kind}") for kind in ("new", "old"))
@@ -172,7 +172,7 @@ def update_index(exports: Path) -> Path:
     for name, card in cards(exports).items():
         kept = card.model_dump(mode="json", include={"method", "image_shape", "latent_dim", "metrics", "checksum"})
         entries.append({"name": name, "summary": card.summary(), "data": card.data.name, **kept})
-    with _replacing(exports / INDEX) as sibling:
+    with replacing(exports / INDEX) as sibling:
         sibling.write_text(json.dumps({"exports": entries}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return exports / INDEX
 
@@ -224,7 +224,7 @@ def encode_file(export: Path, source: str, to: Path, *, batch_size: int = 256, q
     try:
         # Opened first, so that a place that cannot be written shows before the work is done.
         with (
-            _replacing(to) as sibling,
+            replacing(to) as sibling,
             sibling.open("wb") as file,
             progress_of("encoding", len(examples.images), quiet) as progress,
         ):

@@ -43,6 +43,7 @@ class RunDirectory:
     Attributes:
         config: the resolved configuration (YAML).
         metrics: one JSON line an epoch.
+        seconds: how long each epoch took, likewise.
         tensorboard: event files.
         checkpoints: a folder each for the last two epochs.
         model: the trained model (`.keras`); only there once training has ended.
@@ -55,6 +56,7 @@ class RunDirectory:
         self.config = path / "config.yaml"
         self.environment = path / "environment.json"
         self.metrics = path / "metrics.jsonl"
+        self.seconds = path / "seconds.jsonl"
         self.tensorboard = path / "tensorboard"
         self.checkpoints = path / "checkpoints"
         self.model = path / "model.keras"

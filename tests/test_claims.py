@@ -1,0 +1,177 @@
+"""Claims against numbers, and what differs from the paper."""
+
+import math
+import statistics
+
+import pytest
+
+from zoo.config import ConfigurationError
+from zoo.report import paper_table
+from zoo.report.claims import Estimate, judge, judgements, printed_verdict
+from zoo.report.comparison import Row, shown
+from zoo.report.differences import differences
+from zoo.report.paper_table import Claim, Column, PaperTable, Printed
+
+
+def table(**changes):
+    values = {
+        "name": "own/t",
+        "title": "t",
+        "source": "s",
+        "seeds": 2,
+        "experiments": {"digits": "digits/vae", "mnist": "mnist/vae"},
+        "columns": [
+            {"metric": "rate", "header": "KL"},
+            {"metric": "mutual_information", "header": "MI", "better": "higher"},
+            {"metric": "nll", "header": "NLL", "better": "lower"},
+        ],
+        "rows": {"A": {}, "B": {"set": {"model.beta": 2}}, "C": {"recipe": "zoo"}},
+        "printed": {"digits": {"A": ["1.50 ± 0.25", 3, None], "B": [2, 1, 90]}},
+        "claims": [{"says": "A informs most", "metric": "mutual_information", "best": "A"}],
+        "small": {"set": {"train.epochs": 3}, "seeds": 1},
+    }
+    return PaperTable.model_validate({**values, **changes})
+
+
+def of(**means):
+    return {row: value if isinstance(value, Estimate) else Estimate(value, None, 1) for row, value in means.items()}
+
+
+BEST = Claim(says="A is best", metric="x", best="A")
+ORDER = Claim(says="A, then B, then C", metric="x", order=["A", "B", "C"])
+
+
+@pytest.mark.parametrize(
+    ("claim", "better", "found", "verdict"),
+    [
+        (BEST, "higher", of(A=3.0, B=2.0), "holds"),
+        (BEST, "lower", of(A=3.0, B=2.0), "does not hold"),
+        (BEST, "higher", of(A=2.0, B=2.0), "holds"),
+        (BEST, "higher", of(B=2.0), "not measured"),
+        (BEST, "higher", of(A=2.0), "not measured"),
+        (ORDER, "lower", of(A=1.0, B=2.0, C=3.0), "holds"),
+        (ORDER, "lower", of(A=1.0, B=3.0, C=2.0), "does not hold"),
+        (ORDER, "lower", of(A=1.0, B=3.0), "not measured"),
+        # √(0.4²/4 + 0.3²/4) = 0.25: a gap of 0.24 is within, one of 0.26 is not.
+        (BEST, "higher", of(A=Estimate(2.24, 0.4, 4), B=Estimate(2.0, 0.3, 4)), "within the noise"),
+        (BEST, "higher", of(A=Estimate(2.26, 0.4, 4), B=Estimate(2.0, 0.3, 4)), "holds"),
+        (BEST, "higher", of(A=Estimate(1.99, 0.4, 4), B=Estimate(2.0, 0.3, 4)), "does not hold"),
+    ],
+)
+def test_a_claim_is_judged_by_order_and_noise(claim, better, found, verdict):
+    assert judge(claim, better, found)[0] == verdict
+
+
+def test_a_verdict_names_the_numbers_that_it_rests_on():
+    verdict, because = judge(ORDER, "higher", of(A=3.0, B=1.0, C=2.0))
+    assert verdict == "does not hold" and because == "C 2 against B 1"
+    assert "A" in judge(ORDER, "higher", of(B=1.0, C=2.0))[1]
+
+
+def test_a_row_of_our_own_does_not_refute_the_paper_but_is_named():
+    verdict, because = judge(BEST, "higher", of(A=3.0, B=2.0), of(C=4.0, D=1.0))
+    assert verdict == "holds" and "C" in because and "D" not in because
+
+
+def test_judgements_leave_rows_of_the_zoos_recipe_out_of_the_papers_claim():
+    found = judgements(table(), [Row("A", "digits", {"mutual_information": [2.0, 4.0]}),
+                                 Row("B", "digits", {"mutual_information": [1.0, 1.0]}),
+                                 Row("C", "digits", {"mutual_information": [9.0]})])  # fmt: skip
+    assert [(one.data, one.verdict, one.printed) for one in found] == [("digits", "holds", "holds")]
+    assert "C" in found[0].because
+
+
+def test_the_printed_numbers_are_judged_by_the_same_rule():
+    claim = Claim(says="B is best", metric="mutual_information", best="B")
+    assert printed_verdict(table(), claim, table().columns[1], "digits") == "does not hold"
+    assert printed_verdict(table(), claim, table().columns[1], "mnist") == "not printed"
+
+
+def test_estimates_are_mean_and_sample_deviation():
+    row = Row("A", "digits", {"rate": [1.0, 2.0, 6.0], "nll": [5.0]})
+    assert row.estimate("rate") == Estimate(3.0, pytest.approx(statistics.stdev([1, 2, 6])), 3)
+    assert row.estimate("rate").standard_error == pytest.approx(math.sqrt(7) / math.sqrt(3))
+    assert row.estimate("nll") == Estimate(5.0, None, 1) and row.estimate("nll").standard_error == 0
+    assert row.estimate("mutual_information") is None
+    assert shown(Column(metric="rate", header="KL", digits=1), 3.04, 0.16) == "3.0 (0.2)"
+    assert shown(Column(metric="rate", header="KL"), 3.04, None) == "3.04"
+
+
+def test_printed_numbers_are_read_with_their_deviation():
+    assert table().number("digits", "A", table().columns[0]) == Printed(1.5, 0.25)
+    assert table().number("digits", "A", table().columns[2]) is None
+    assert table().number("digits", "B", table().columns[2]) == Printed(90.0)
+    assert table().number("mnist", "A", table().columns[0]) is None
+
+
+def test_cells_apply_the_rows_settings_and_the_budget():
+    full, small = table().cells("full"), table().cells("small", ("train.seed=7",))
+    assert [(cell.row, cell.data) for cell in full] == [(r, d) for d in ("digits", "mnist") for r in "ABC"]
+    assert {cell.experiment.train.epochs for cell in small} == {3} and small[0].experiment.train.seed == 7
+    assert [cell.experiment.model.beta for cell in full[:3]] == [1.0, 2.0, 1.0]
+    restricted = table(rows={"A": {"data": ["mnist"]}, "B": {}}, claims=[], small={"rows": ["B"]})
+    assert [(cell.row, cell.data) for cell in restricted.cells("full")] == [
+        ("B", "digits"),
+        ("A", "mnist"),
+        ("B", "mnist"),
+    ]
+    assert [(cell.row, cell.data) for cell in restricted.cells("small")] == [("B", "digits"), ("B", "mnist")]
+
+
+@pytest.mark.parametrize(
+    ("settings", "missing"),
+    [
+        ({"model.method": "lagging"}, "method lagging"),
+        ({"model.method": ["vae", "infomax"]}, "method infomax"),
+        ({"model.network": {"name": "pixelcnn", "layers": 13}}, "network pixelcnn"),
+        ({"data.name": "yelp", "model.method": "skip"}, "method skip, data set yelp"),
+    ],
+)
+def test_what_is_not_built_yet_is_named_and_not_an_error(settings, missing):
+    cell = table(rows={"A": {}, "X": {"set": settings}}, printed={}).cells("full")[1]
+    assert cell.experiment is None and cell.missing == missing
+
+
+def test_a_misspelt_method_is_an_error_and_not_a_plan():
+    with pytest.raises(ConfigurationError, match=r"own/t: X on digits: .*no 'lagign'"):
+        table(rows={"A": {}, "X": {"set": {"model.method": "lagign"}}}, printed={}).cells("full")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"claims": [{"says": "", "metric": "rate", "best": "Z"}]}, "no row 'Z'"),
+        ({"claims": [{"says": "", "metric": "elbo", "best": "A"}]}, "no column 'elbo'"),
+        ({"claims": [{"says": "", "metric": "rate"}]}, "either `best` or `order`"),
+        ({"claims": [{"says": "", "metric": "rate", "order": ["A"]}]}, "two rows"),
+        ({"printed": {"digits": {"A": [1, 2]}}}, "2 numbers for 3 columns"),
+        ({"printed": {"cifar": {"A": [1, 2, 3]}}}, "no data set 'cifar'"),
+        ({"printed": {"digits": {"A": ["1,5", 2, 3]}}}, "must be a number"),
+        ({"rows": {"A": {}, "B, C": {}}}, "comma"),
+    ],
+)
+def test_mistakes_in_a_tables_file_are_one_line(changes, message):
+    with pytest.raises(ValueError, match=message):
+        table(**changes)
+
+
+def test_an_unknown_table_lists_the_valid_ones():
+    with pytest.raises(ConfigurationError, match=r"papers/contrastive/tabel3: .*did you mean 'contrastive/table3'"):
+        paper_table.load("papers/contrastive/tabel3")
+
+
+def test_differences_tell_seeds_settings_and_likelihoods():
+    found = table()
+    rows = [Row(row, "digits", runs=[object()]) for row in "ABC"]
+    lines = differences(found, found.cells("small"), rows, found.small.evaluate)
+    assert "Seeds: 1 instead of 2." in lines
+    assert any(line.startswith("train.epochs: 3 instead of") for line in lines)
+    assert any("200 images instead of 1,000" in line for line in lines)
+    assert differences(found, found.cells("full"), [Row("A", "digits", runs=[object()] * 2)], found.evaluate) == []
+
+
+def test_another_experiment_for_one_that_is_not_built_is_said():
+    found = table(rows={"A": {"set": {"model.network": "pixelcnn"}}}, claims=[], printed={},
+                  small={"set": {"model.network": "conv"}})  # fmt: skip
+    lines = differences(found, found.cells("small"), [], found.evaluate)
+    assert lines == ["Another experiment stands in for the printed one, which needs network pixelcnn."]

@@ -1,0 +1,215 @@
+"""A paper's table from its file to its report, and reports on runs of one's own."""
+
+import csv
+import json
+import statistics
+import sys
+
+import pytest
+import yaml
+
+from zoo import cli
+from zoo.report.needs import Needs, needs_of, relative
+from zoo.report.paper_table import Column, Evaluation
+from zoo.run_directory import RunDirectory
+
+TABLE = {
+    "title": "Two βs on digits",
+    "source": "nobody 2026, Table 1",
+    "seeds": 3,
+    "experiments": {"digits": "digits/vae"},
+    "columns": [
+        {"metric": "rate", "header": "KL"},
+        {"metric": "mutual_information", "header": "MI", "better": "higher"},
+        {"metric": "knn_accuracy", "header": "KNN", "better": "higher", "percent": True},
+        {"metric": "negative_elbo", "header": "−ELBO", "better": "lower"},
+        {"metric": "rate", "header": "train KL", "split": "train"},
+        {"metric": "training_factor", "header": "time"},
+    ],
+    "rows": {
+        "VAE": {},
+        "β-VAE": {"set": {"model.beta": 20}},
+        "Lagging-VAE": {"set": {"model.method": "lagging"}},
+    },
+    "printed": {"digits": {"VAE": ["11.5 ± 0.5", 4, 90, 80, 12, 1], "Lagging-VAE": [1, 2, 3, 4, 5, 6]}},
+    "claims": [{"says": "the VAE informs most", "metric": "mutual_information", "best": "VAE"}],
+    "figures": [{"plot": "history", "caption": "Information", "options": {"metric": "mutual_information"}}],
+    "small": {
+        "seeds": 2,
+        "set": {
+            "train.epochs": 2,
+            "data.train": "train[:256]",
+            "model.network": {"name": "mlp", "depth": 1, "width": 32},
+        },
+    },
+}
+
+
+def zoo(capsys, monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["zoo", *map(str, arguments)])
+    capsys.readouterr()
+    try:
+        cli.main()
+        code = 0
+    except SystemExit as leaving:
+        code = leaving.code or 0
+    return code, *capsys.readouterr()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("reproduce")
+    (path / "t.yaml").write_text(yaml.safe_dump(TABLE, allow_unicode=True), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def reproduce(capsys, monkeypatch, folder):
+    def call(*arguments):
+        places = ["--runs", folder / "runs", "--to", folder / "report"]
+        return zoo(capsys, monkeypatch, "reproduce", folder / "t.yaml", "--budget", "small", *places, *arguments)
+
+    return call
+
+
+def tidy(folder):
+    with (folder / "report" / "report.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_table_is_trained_evaluated_and_reported_and_not_trained_twice(reproduce, folder):
+    code, out, err = reproduce("--dry-run")
+    assert code == 0 and out.count("to be trained") == 4 and not (folder / "runs").exists()
+
+    code, out, err = reproduce("--jobs", 2)
+    assert code == 0, err
+    assert "not in the zoo yet: method lagging, for Lagging-VAE" in err
+    assert out.strip() == str(folder / "report" / "report.html")
+    runs = sorted((folder / "runs" / "papers" / "own").iterdir())
+    assert len(runs) == 4
+    vaes = [run for run in map(RunDirectory, runs) if run.experiment().model.beta == 1]
+    assert sorted(run.experiment().train.seed for run in vaes) == [0, 1]
+
+    # What the report says is what the evaluations hold.
+    found = [json.loads(run.evaluation.read_text()) for run in vaes]
+    text = (folder / "report" / "report.md").read_text(encoding="utf-8")
+    for name, factor in (("rate", 1), ("mutual_information", 1), ("knn_accuracy", 100)):
+        values = [factor * one["test"][name]["value"] for one in found]
+        assert f"{statistics.fmean(values):.2f} ({statistics.stdev(values):.2f})" in text
+    train = [one["train"]["rate"]["value"] for one in found]
+    assert f"{statistics.fmean(train):.2f} ({statistics.stdev(train):.2f})" in text
+    elbos = [-one["test"]["elbo"]["value"] for one in found]
+    assert f"{statistics.fmean(elbos):.2f}" in text and min(elbos) > 0
+    assert "Seeds: 2 instead of 3." in text and "the VAE informs most" in text and "not in the zoo yet" in text
+    assert all((folder / "report" / name).is_file() for name in ("report.html", "report.tex", "report.csv"))
+    assert list((folder / "report").rglob("*history*.svg"))
+
+    written = {run: (run / "model.keras").stat().st_mtime_ns for run in runs}
+    evaluated = {run: (run / "evaluation.json").stat().st_mtime_ns for run in runs}
+    code, _, err = reproduce("--seeds", 1, "--only", "VAE")
+    assert code == 0 and "trained" not in err
+    assert written == {run: (run / "model.keras").stat().st_mtime_ns for run in runs}
+    assert evaluated == {run: (run / "evaluation.json").stat().st_mtime_ns for run in runs}
+    rows = tidy(folder)
+    assert {row["row"] for row in rows} == {"VAE"}
+    assert [float(row["mean"]) for row in rows if row["metric"] == "training_factor"] == [1.0]
+
+
+def test_an_interrupted_run_is_gone_on_with(reproduce, folder):
+    reproduce("--seeds", 1, "--only", "VAE")
+    run = next(run for run in map(RunDirectory, (folder / "runs" / "papers" / "own").iterdir())
+               if run.experiment().model.beta == 1 and run.experiment().train.seed == 0)  # fmt: skip
+    before = run.metrics.read_text()
+    run.model.unlink()
+    code, _, err = reproduce("--seeds", 1, "--only", "VAE")
+    assert code == 0 and run.model.is_file(), err
+    assert run.metrics.read_text() == before
+
+
+def test_what_cannot_run_is_a_line_and_the_rest_is_reported(reproduce, folder, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(folder / "no-data"))
+    table = {**TABLE, "experiments": {"digits": "digits/vae", "mnist": "mnist/vae"}, "figures": []}
+    (folder / "t.yaml").write_text(yaml.safe_dump(table, allow_unicode=True), encoding="utf-8")
+    try:
+        code, _, err = reproduce("--seeds", 1, "--only", "VAE")
+        assert code == 0 and "mnist-vae" in err
+        assert any(row["data"] == "mnist" and row["status"] for row in tidy(folder))
+        assert any(row["data"] == "digits" and row["mean"] for row in tidy(folder))
+        before = (folder / "report" / "report.md").read_bytes()
+        code, _, err = reproduce("--seeds", 1, "--only", "mnist")
+        assert code == 2 and "none of its runs could be carried out" in err
+        assert (folder / "report" / "report.md").read_bytes() == before
+    finally:
+        (folder / "t.yaml").write_text(yaml.safe_dump(TABLE, allow_unicode=True), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["papers/contrastive/tabel3"], "no such table or figure; did you mean 'contrastive/table3'"),
+        ([], "needs a TABLE"),
+        (["contrastive/table3", "--budget", "tiny"], "no 'tiny'"),
+        (["contrastive/table3", "--only", "minst"], "did you mean 'mnist'"),
+        (["contrastive/table3", "--epochs", "0"], "0"),
+    ],
+)
+def test_mistakes_are_one_line(capsys, monkeypatch, arguments, message):
+    code, _, err = zoo(capsys, monkeypatch, "reproduce", *arguments)
+    assert code == 2 and message in err and err.count("\n") == 1
+
+
+def test_the_listing_names_every_table_and_what_it_waits_for(capsys, monkeypatch):
+    code, out, _ = zoo(capsys, monkeypatch, "reproduce", "--list")
+    line = next(line for line in out.splitlines() if line.startswith("papers/contrastive/table3 "))
+    assert code == 0 and "method info" in line
+
+
+def test_needs_are_the_metrics_of_each_split():
+    columns = [
+        Column(metric="nll", header="NLL"),
+        Column(metric="negative_elbo", header="x"),
+        Column(metric="rate", header="KL", split="train"),
+        Column(metric="training_hours", header="h"),
+    ]
+    found = needs_of(columns, Evaluation(nll_samples=50, nll_images=10))
+    assert {split: needs.metrics for split, needs in found.items()} == {"test": ("nll", "elbo"), "train": ("rate",)}
+    assert found["test"].arguments() == ["--metrics", "nll,terms", "--nll-samples", "50", "--nll-images", "10"]
+    assert found["train"].arguments() == ["--metrics", "terms"]
+
+
+def test_a_likelihood_of_fewer_samples_is_estimated_again(tmp_path):
+    run = RunDirectory(tmp_path)
+    needs = Needs(("nll",), Evaluation(nll_samples=50, nll_images=10))
+    assert needs.missing(run, "test")
+    run.evaluation.write_text(json.dumps({"test": {"nll": {"value": 1.0, "note": "500 importance samples an image"}}}))
+    assert needs.missing(run, "test") and not needs._replace(evaluation=Evaluation()).missing(run, "test")
+
+
+def test_factors_are_relative_to_the_first_row():
+    column = Column(metric="training_factor", header="time")
+    assert relative({"VAE": [2.0, 4.0], "B": [6.0]}, column) == {"VAE": [2 / 3, 4 / 3], "B": [2.0]}
+
+
+def test_a_report_on_runs_of_ones_own(reproduce, folder, capsys, monkeypatch, tmp_path):
+    reproduce()
+    runs = sorted((folder / "runs" / "papers" / "own").iterdir())
+    runs = [run for run in runs if (run / "evaluation.json").is_file()]
+    code, _, err = zoo(capsys, monkeypatch, "report", *runs, "--to", tmp_path / "mine")
+    assert code == 0, err
+    text = (tmp_path / "mine" / "report.md").read_text(encoding="utf-8")
+    assert "vae, model.beta 1.0" in text and "vae, model.beta 20.0" in text
+
+    again = zoo(capsys, monkeypatch, "report", runs[0], runs[0], "--to", tmp_path / "x")
+    assert again[0] == 2 and "once" in again[2] and not (tmp_path / "x").exists()
+
+    other = tmp_path / "other"
+    other.mkdir()
+    for name in ("model.keras", "evaluation.json"):
+        (other / name).write_bytes((runs[0] / name).read_bytes())
+    (other / "config.yaml").write_text((runs[0] / "config.yaml").read_text().replace("name: digits", "name: mnist"))
+    code, _, err = zoo(capsys, monkeypatch, "report", runs[0], other, "--to", tmp_path / "x")
+    assert code == 2 and "'digits'" in err and "'mnist'" in err and str(other) in err and not (tmp_path / "x").exists()
+
+    (other / "evaluation.json").unlink()
+    code, _, err = zoo(capsys, monkeypatch, "report", other)
+    assert code == 2 and "has not been evaluated" in err

@@ -1,0 +1,115 @@
+"""The commands that write reports: on runs of one's own, and on a paper's table."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+
+from zoo.cli.app import Quiet, app, fail, load_tensorflow, say
+
+
+def _command() -> str:
+    return shlex.join(["zoo", *sys.argv[1:]])
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Evaluated runs of one data set.")],
+    to: Annotated[Path, typer.Option(help="The folder of the report.")] = Path("report"),
+) -> None:
+    """Put runs side by side: report.html, .md, .csv and .tex."""
+    from zoo.report.compare import check, compare
+    from zoo.report.writing import check_replaceable, write
+    from zoo.run_directory import RunDirectory
+
+    directories = [RunDirectory.open(run) for run in runs]
+    check(directories)
+    check_replaceable(to)
+    load_tensorflow()
+    write(compare(directories, _command(), say), to)
+    print(to / "report.html")
+
+
+@app.command()
+def reproduce(
+    name: Annotated[
+        str | None, typer.Argument(metavar="TABLE", help="Such as papers/contrastive/table3.", show_default=False)
+    ] = None,
+    budget: Annotated[str, typer.Option(help="full, or small: minutes to an hour on two cores.")] = "full",
+    only: Annotated[
+        str | None, typer.Option(help="Only these data sets or rows, with commas.", show_default=False)
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the table's.", show_default=False)] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Instead of the table's.", show_default=False)] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Runs at a time.")] = 1,
+    runs: Annotated[Path, typer.Option(help="The folder of runs.")] = Path("runs"),
+    to: Annotated[
+        Path | None, typer.Option(help="The report's folder.  [default: reports/TABLE]", show_default=False)
+    ] = None,
+    listing: Annotated[bool, typer.Option("--list", help="List the tables and figures.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train what a paper's table needs, and set our numbers beside the printed ones.
+
+    What is trained already is not trained again: an interrupted reproduction goes on with the same command.
+    """
+    from zoo.parameters import nearest
+    from zoo.report import paper_table
+
+    if listing:
+        return _list_tables()
+    if name is None:
+        fail(f"reproduce: needs a TABLE; {nearest('', [f'papers/{one}' for one in paper_table.names()])}")
+    if budget not in paper_table.BUDGETS:
+        fail(f"--budget: no {budget!r}; {nearest(budget, paper_table.BUDGETS)}")
+    table = paper_table.load(name)
+    chosen = tuple(part.strip() for part in (only or "").split(",") if part.strip())
+    from zoo.report.reproduce import collect, needs, plan
+
+    planned = plan(table, budget=cast("paper_table.Budget", budget), only=chosen, epochs=epochs, seeds=seeds, runs=runs)
+    folder = to or Path("reports") / "papers" / (table.name + ("-small" if budget == "small" else ""))
+    for line in planned.missing():
+        say(line)
+    if dry_run:
+        for job in planned.all_jobs():
+            state = "trained" if job.run.model.is_file() else "to be trained"
+            print(f"{job.label}  {job.experiment.train.epochs} epochs  {job.run.path}  {state}")
+        return None
+    if not planned.jobs:
+        fail(f"papers/{table.name}: nothing of it can run yet")
+    from zoo.report.writing import check_replaceable, write
+
+    check_replaceable(folder)
+    load_tensorflow()
+    from zoo.report.jobs import Jobs
+
+    try:
+        wrong = Jobs(jobs, needs(planned), quiet).carry_out(planned.all_jobs())
+    except KeyboardInterrupt:
+        fail("interrupted; go on with the same command", 130)
+    for path, text in wrong.items():
+        say(f"{path.name}: {text}")
+    if len(wrong) == len(planned.all_jobs()):
+        fail(f"papers/{table.name}: none of its runs could be carried out; the first: {next(iter(wrong.values()))}")
+    found = collect(planned, wrong, _command(), say)
+    write(found, folder)
+    for one in found.judgements:
+        say(f"{one.verdict}: {one.says} ({one.data}): {one.because}")
+    print(folder / "report.html")
+    return None
+
+
+def _list_tables() -> None:
+    """A line for each table: its name, what it shows, and what it waits for."""
+    from zoo.report import paper_table
+
+    for name in paper_table.names():
+        table = paper_table.load(name)
+        lacking = sorted({cell.missing for cell in table.cells("full") if cell.missing})
+        waits = f"  (not in the zoo yet: {'; '.join(lacking)})" if lacking else ""
+        print(f"papers/{name}  {table.title}{waits}")

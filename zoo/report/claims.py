@@ -1,0 +1,108 @@
+"""Whether what a paper says of its numbers holds in ours."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from zoo.report.paper_table import Claim, Column, PaperTable
+
+if TYPE_CHECKING:
+    from zoo.report.comparison import Row
+
+Verdict = Literal["holds", "within the noise", "does not hold", "not measured", "not printed"]
+
+
+class Estimate(NamedTuple):
+    """A mean over seeds with its sample standard deviation, which one seed does not have."""
+
+    mean: float
+    deviation: float | None
+    seeds: int
+
+    @property
+    def standard_error(self) -> float:
+        """Of the mean; 0 where there is but one seed."""
+        return 0.0 if self.deviation is None else self.deviation / math.sqrt(self.seeds)
+
+
+class Judgement(NamedTuple):
+    """A claim on one data set: the verdict, and the sentence that it rests on."""
+
+    says: str
+    data: str
+    verdict: Verdict
+    because: str
+    printed: Verdict
+
+
+def judge(
+    claim: Claim, better: str | None, found: Mapping[str, Estimate], others: Mapping[str, Estimate] | None = None
+) -> tuple[Verdict, str]:
+    """Sets a claim against numbers.
+
+    A claim holds where every pair of rows stands in the claimed order, or is equal; it is within the noise where it
+    holds but a pair lies closer than the standard error of its difference, as seeds tell it (one seed tells nothing);
+    it does not hold as soon as one pair stands the other way round, which is then named.
+
+    Args:
+        claim: what is claimed.
+        better: whether `higher` or `lower` is better in the claim's column.
+        found: by row, for the rows that the paper has.
+        others: rows of our own, which a claim about the best does not speak of, but which it may be beaten by.
+
+    Returns:
+        The verdict, and why.
+    """
+    sign = -1.0 if better == "lower" else 1.0
+    if claim.best is not None:
+        pairs = [(claim.best, row) for row in found if row != claim.best]
+        needed = [claim.best]
+    else:
+        pairs, needed = list(pairwise(claim.order)), claim.order
+    absent = [row for row in needed if row not in found]
+    if absent or not pairs:
+        return "not measured", f"no number for {', '.join(absent)}" if absent else "nothing to compare with"
+    gaps = {(a, b): sign * (found[a].mean - found[b].mean) for a, b in pairs}
+    wrong = [pair for pair, gap in gaps.items() if gap < 0]
+    if wrong:
+        return "does not hold", "; ".join(f"{b} {_pair(found, b, a)}" for a, b in wrong)
+    close = [(a, b) for (a, b), gap in gaps.items() if 0 < gap < math.hypot(*(found[r].standard_error for r in (a, b)))]
+    because = "; ".join(f"{a} {_pair(found, a, b)}" for a, b in (close or pairs[:3]))
+    if claim.best is not None and others:
+        above = [row for row, other in others.items() if sign * (other.mean - found[claim.best].mean) > 0]
+        because += "".join(f"; but {row}, not among the paper's, is better: {others[row].mean:.4g}" for row in above)
+    return ("within the noise" if close else "holds"), because
+
+
+def _pair(found: Mapping[str, Estimate], a: str, b: str) -> str:
+    return f"{found[a].mean:.4g} against {b} {found[b].mean:.4g}"
+
+
+def judgements(table: PaperTable, rows: list[Row]) -> list[Judgement]:
+    """All claims of a table on all data sets that they speak of and that have rows here."""
+    columns = {column.key: column for column in table.columns}
+    found = []
+    for claim in table.claims:
+        column = columns[claim.metric]
+        for data in dict.fromkeys(row.data for row in rows):
+            if claim.data is not None and data not in claim.data:
+                continue
+            here = {row.name: row for row in rows if row.data == data}
+            estimates = {name: row.estimate(claim.metric) for name, row in here.items()}
+            measured = {name: one for name, one in estimates.items() if one is not None}
+            papers = {name: one for name, one in measured.items() if table.rows[name].recipe == "printed"}
+            ours = {name: one for name, one in measured.items() if name not in papers}
+            verdict, because = judge(claim, column.better, papers, ours)
+            found.append(Judgement(claim.says, data, verdict, because, printed_verdict(table, claim, column, data)))
+    return found
+
+
+def printed_verdict(table: PaperTable, claim: Claim, column: Column, data: str) -> Verdict:
+    """Whether a claim holds in the paper's own numbers."""
+    numbers = {row: table.number(data, row, column) for row in table.rows}
+    means = {row: Estimate(number.mean, None, 1) for row, number in numbers.items() if number is not None}
+    verdict, _ = judge(claim, column.better, means)
+    return "not printed" if verdict == "not measured" else verdict

@@ -1,0 +1,109 @@
+"""A report on runs of one's own: seeds of one configuration make a row."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+
+from zoo.models import canonical
+from zoo.report.comparison import Comparison, Row, RunSummary
+from zoo.report.inline import picture
+from zoo.report.needs import figure_of
+from zoo.report.paper_table import Column
+from zoo.run_directory import RunDirectory, RunError, environment
+
+# The columns of such a report, as far as one of the runs has them, and which way is better.
+COLUMNS = [
+    Column(metric="nll", header="NLL", better="lower"),
+    Column(metric="bits_per_dimension", header="bits per dimension", better="lower", digits=3),
+    Column(metric="elbo", header="ELBO", better="higher"),
+    Column(metric="distortion", header="distortion", better="lower"),
+    Column(metric="sum_of_squares", header="sum of squares", better="lower"),
+    Column(metric="rate", header="rate"),
+    Column(metric="mutual_information", header="MI", better="higher"),
+    Column(metric="marginal_kl", header="KL(q(z) ‖ p(z))", better="lower"),
+    Column(metric="active_units", header="active units", better="higher", digits=1),
+    Column(metric="consistency", header="consistency", better="lower"),
+    Column(metric="knn_accuracy", header="KNN %", better="higher", percent=True),
+    Column(metric="linear_accuracy", header="linear %", better="higher", percent=True),
+    Column(metric="svm_accuracy", header="SVM %", better="higher", percent=True),
+    Column(metric="softmax_accuracy", header="softmax %", better="higher", percent=True),
+]
+
+
+def check(runs: list[RunDirectory]) -> None:
+    """Raises what `compare` would, before anything heavy is imported."""
+    if len({run.path.resolve() for run in runs}) < len(runs):
+        raise RunError("a report names each run once")
+    for run in runs:
+        run.require_model()
+        if "test" not in run.read(run.evaluation):
+            raise RunError(f"{run.path}: has not been evaluated; first: zoo evaluate {run.path}")
+        mine, theirs = (one.experiment().data.model_dump() for one in (runs[0], run))
+        for key in ("name", "path", "test", "size", "channels", "binarize", "labels"):
+            if mine[key] != theirs[key]:
+                raise RunError(
+                    f"a report is of one data set: data.{key} is {mine[key]!r} in {runs[0].path}, "
+                    f"{theirs[key]!r} in {run.path}"
+                )
+
+
+def compare(runs: list[RunDirectory], command: str, announce: Callable[[str], None]) -> Comparison:
+    """Puts the evaluations of finished runs side by side.
+
+    Args:
+        runs: of one data set; those that differ in their seed alone make a row together.
+        command: what gives this report.
+        announce: is told of figures that cannot be drawn.
+
+    Raises:
+        RunError: a run without a model or evaluation, runs of different data sets, or one run twice.
+    """
+    check(runs)
+    groups: dict[tuple, list[RunDirectory]] = {}
+    for run in runs:
+        values = {key: value for key, value in run.experiment().flat().items() if key != "train.seed"}
+        groups.setdefault(tuple(map(repr, values.items())), []).append(run)
+    named = dict(zip(_names([group[0] for group in groups.values()]), groups.values(), strict=True))
+    rows = [_row(name, group) for name, group in named.items()]
+    labelled = {f"{name} seed {run.experiment().train.seed}": run for name, group in named.items() for run in group}
+    first = {name: group[0] for name, group in named.items()}
+    return Comparison(
+        name="report",
+        title=f"{', '.join(named)} on {runs[0].experiment().data.name}",
+        source="",
+        command=command,
+        columns=[column for column in COLUMNS if any(column.key in row.values for row in rows)],
+        rows=rows,
+        pictures=[
+            *picture("history", "history", labelled, "Information against the epoch", announce),
+            *picture("rate-per-unit", "rate_per_unit", first, "Rate of each latent unit", announce),
+        ],
+        created=datetime.date.today().isoformat(),
+        versions=environment(),
+    )
+
+
+def _names(runs: list[RunDirectory]) -> list[str]:
+    """Each configuration's methods, and behind them the settings in which those of the same methods differ."""
+    flat = [run.experiment().flat() for run in runs]
+    methods = ["+".join(canonical(values["model.method"])) for values in flat]
+    names = []
+    for method, values in zip(methods, flat, strict=True):
+        alike = [other for other, name in zip(flat, methods, strict=True) if name == method]
+        keys = [k for k in values if k != "train.seed" and any(other.get(k) != values[k] for other in alike)]
+        names.append(", ".join([method, *(f"{key} {values[key]}" for key in keys)]))
+    return names
+
+
+def _row(name: str, runs: list[RunDirectory]) -> Row:
+    row = Row(name, runs[0].experiment().data.name, recipe="zoo")
+    for run in runs:
+        evaluation, seed = run.read(run.evaluation), run.experiment().train.seed
+        text = run.config.read_text(encoding="utf-8")
+        row.runs.append(RunSummary(run.path.name, seed, run.path.as_posix(), text, evaluation))
+        for column in COLUMNS:
+            value = figure_of(run, evaluation, column)
+            if value is not None:
+                row.values.setdefault(column.key, []).append(value)
+    return row

@@ -1,0 +1,136 @@
+"""Trains and evaluates many runs, each in a process of its own, several at a time; what is done is not done again."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from zoo.config import Experiment
+from zoo.configurations import dump
+from zoo.parameters import PACKAGE
+from zoo.report.needs import Needs
+from zoo.run_directory import RunDirectory, RunError
+
+_LOOK_EVERY = 0.5  # seconds
+
+
+class Job(NamedTuple):
+    """A run to be trained, where it is missing, and evaluated."""
+
+    label: str
+    experiment: Experiment
+    run: RunDirectory
+
+
+class _FailedError(Exception):
+    """A process ended with an error; its last line."""
+
+
+class Jobs:
+    """Carries jobs out.
+
+    Args:
+        workers: how many at a time; the processor's cores are shared out among them.
+        needs: what the evaluations must hold, by split.
+        quiet: no progress bars.
+    """
+
+    def __init__(self, workers: int, needs: Mapping[str, Needs], quiet: bool = False) -> None:
+        self.workers = workers
+        self.needs = needs
+        self.stopping = Event()
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        console = Console(stderr=True)
+        self.bars = Progress(*columns, console=console, disable=quiet or not console.is_terminal)
+        self.announce: Callable[[str], None] = (lambda text: None) if quiet else self._say
+
+    def carry_out(self, jobs: list[Job]) -> dict[Path, str]:
+        """Does all jobs and returns what went wrong, in one line, by the run's path.
+
+        Raises:
+            KeyboardInterrupt: after all processes have been stopped; what they did so far is kept, and gone on with.
+        """
+        wrong: dict[Path, str] = {}
+        with self.bars, ThreadPoolExecutor(self.workers) as pool:
+            futures = {job.run.path: pool.submit(self._one, job) for job in jobs}
+            try:
+                for path, future in futures.items():
+                    try:
+                        future.result()
+                    except (_FailedError, RunError) as error:
+                        wrong[path] = str(error)
+            except KeyboardInterrupt:
+                self.stopping.set()
+                pool.shutdown(cancel_futures=True)
+                raise
+        return wrong
+
+    def _one(self, job: Job) -> None:
+        run, epochs = job.run, job.experiment.train.epochs
+        bar = self.bars.add_task(job.label, total=epochs, completed=_epochs(run))
+        if not run.model.is_file():
+            began = time.monotonic()
+            self._train(job, bar)
+            self.announce(f"trained {job.label} ({time.monotonic() - began:.0f} s)")
+        self.bars.update(bar, completed=epochs)
+        for split, needs in self.needs.items():
+            if needs.missing(run, split):
+                self.bars.update(bar, description=f"{job.label}: evaluating")
+                began = time.monotonic()
+                self._call(["evaluate", str(run.path), "--split", split, "--quiet", *needs.arguments()])
+                self.announce(f"evaluated {job.label} on {split} ({time.monotonic() - began:.0f} s)")
+        self.bars.remove_task(bar)
+
+    def _train(self, job: Job, bar: TaskID) -> None:
+        if job.run.config.is_file():
+            job.run.check_same(job.experiment)
+            self._call(["train", "--resume", str(job.run.path), "--quiet"], job, bar)
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            configuration = Path(folder) / "experiment.yaml"
+            configuration.write_text(dump(job.experiment), encoding="utf-8")
+            self._call(["train", str(configuration), "--run-dir", str(job.run.path), "--quiet"], job, bar)
+
+    def _call(self, arguments: list[str], job: Job | None = None, bar: TaskID | None = None) -> None:
+        """Runs a `zoo` command; its bar follows the lines of the run's metrics."""
+        threads = max(1, (os.cpu_count() or 1) // self.workers)
+        surroundings = {**os.environ, "PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), *_python_path()])}
+        if self.workers > 1:
+            surroundings |= {"TF_NUM_INTRAOP_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
+            command = [sys.executable, "-m", "zoo", *arguments]
+            process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=surroundings)
+            while process.poll() is None:
+                if self.stopping.wait(_LOOK_EVERY):
+                    process.terminate()
+                    process.wait()
+                    raise _FailedError("interrupted")
+                if job is not None and bar is not None:
+                    self.bars.update(bar, completed=_epochs(job.run))
+            if process.returncode:
+                output.seek(0)
+                lines = output.read().strip().splitlines() or [f"ended with exit code {process.returncode}"]
+                raise _FailedError(lines[-1].removeprefix("zoo: "))
+
+    def _say(self, text: str) -> None:
+        self.bars.console.print(f"zoo: {text}", highlight=False, soft_wrap=True)
+
+
+def _python_path() -> list[str]:
+    return list(filter(None, [os.environ.get("PYTHONPATH")]))
+
+
+def _epochs(run: RunDirectory) -> int:
+    """How many epochs a run has behind it."""
+    return run.metrics.read_text(encoding="utf-8").count("\n") if run.metrics.is_file() else 0

@@ -1,0 +1,100 @@
+"""A comparison as Markdown, for GitHub and for reading as it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from urllib.parse import quote
+
+from zoo.report.comparison import Comparison, Row, RunSummary, heading, shown
+from zoo.report.paper_table import Column
+
+SIGNS = {"holds": "✓", "within the noise": "≈", "does not hold": "✗", "not printed": "–", "not measured": "–"}
+NOTHING = "–"
+
+
+def markdown(c: Comparison) -> str:
+    """Writes tables, claims, what differed, figures (files beside it), runs and versions.
+
+    A row's second line is the paper's.
+    """
+    what = " · ".join(filter(None, [escape(c.source), c.created, c.seeds()]))
+    lines = [f"# {escape(c.title)}", "", what, "", "    " + " ".join(c.command.split()), "", escape(c.legend()), ""]
+    for data in c.data_sets():
+        lines += [f"## {escape(data)}", "", *_figures(c, [row for row in c.rows if row.data == data]), ""]
+    if c.judgements:
+        lines += ["## Claims", "", *_claims(c), ""]
+    if c.differs:
+        lines += ["## What differed", "", *(f"- {escape(sentence)}" for sentence in c.differs), ""]
+    if c.pictures:
+        lines += ["## Figures", ""]
+        for picture in c.pictures:
+            caption = escape(picture.caption)
+            lines += [f"![{caption}](figures/{quote(picture.name)}.png)", "", f"*{caption}*", ""]
+    if any(row.runs for row in c.rows):
+        lines += ["## Runs", ""]
+        for of, run in ((row, run) for row in c.rows for run in row.runs):
+            lines += [*_run(of, run), ""]
+    if c.versions:
+        lines += ["## Versions", "", ", ".join(f"{escape(k)} {escape(str(v))}" for k, v in c.versions.items()), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def escape(text: str) -> str:
+    """Text that Markdown shows as it stands; underscores within a word are left alone, for they mean nothing."""
+    text = " ".join(text.split())
+    return re.sub(r"[\\`*|<>\[\]]|(?<!\w)_|_(?!\w)|&(?=#?\w+;)", r"\\\g<0>", text)
+
+
+def _table(heads: Iterable[str], right: range, rows: Iterable[Iterable[str]]) -> list[str]:
+    heads = list(heads)
+    rule = ("---:" if i in right else "---" for i in range(len(heads)))
+    return [f"| {' | '.join(cells)} |" for cells in [heads, rule, *rows]]
+
+
+def _figures(c: Comparison, rows: list[Row]) -> list[str]:
+    heads = ["", *(escape(heading(column)) for column in c.columns), "seeds", *(["recipe"] if c.source else []), "note"]
+    lines: list[list[str]] = []
+    for row in rows:
+        note = escape("; ".join(filter(None, [row.status, row.note])))
+        ours = [_ours(c, row, column) for column in c.columns]
+        lines.append(
+            [escape(row.name), *ours, row.seeds() or NOTHING, *([row.whose_recipe()] if c.source else []), note]
+        )
+        if row.printed:
+            printed = [row.printed.get(column.key) for column in c.columns]
+            texts = [shown(column, *one) if one else "" for column, one in zip(c.columns, printed, strict=True)]
+            lines.append(["↳ paper", *texts, "", "", ""])
+    return _table(heads, range(1, len(c.columns) + 1), lines)
+
+
+def _ours(c: Comparison, row: Row, column: Column) -> str:
+    found = row.estimate(column.key)
+    if found is None:
+        return NOTHING
+    mean, *deviation = shown(column, found.mean, found.deviation).split(" ")
+    return " ".join([f"**{mean}**" if row.name in c.best(column, row.data) else mean, *deviation])
+
+
+def _claims(c: Comparison) -> list[str]:
+    heads = ["claim", "data", "here", "because", "in the printed numbers"]
+    rows = (
+        (escape(one.says), escape(one.data), verdict(one.verdict), escape(one.because), verdict(one.printed))
+        for one in c.judgements
+    )
+    return _table(heads, range(0), rows)
+
+
+def verdict(word: str) -> str:
+    """A verdict with its sign."""
+    return f"{SIGNS[word]} {word}"
+
+
+def _run(row: Row, run: RunSummary) -> list[str]:
+    summary = f"{row.name} on {row.data}, seed {run.seed} ({run.path})"
+    for mark, name in (("&", "&amp;"), ("<", "&lt;")):
+        summary = summary.replace(mark, name)
+    lines = [f"<details><summary>{summary}</summary>", "", "```yaml", run.configuration.strip(), "```", ""]
+    heads = ["split", "metric", "value", "unit", "examples", "note"]
+    rows = ([escape(cell) for cell in line] for line in run.figures())
+    return [*lines, *_table(heads, range(2, 3), rows), "", "</details>"]

@@ -1,0 +1,71 @@
+"""A comparison as one HTML page that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from importlib import resources
+from typing import Any
+
+from zoo.report.claims import Estimate
+from zoo.report.comparison import Comparison, Picture, Row, heading, shown
+from zoo.report.markdown import SIGNS
+from zoo.report.paper_table import Printed
+
+# A larger SVG (a scatter of ten thousand points) makes browsers slow; its PNG is taken instead.
+LARGEST_SVG = 300_000
+
+
+def page(c: Comparison) -> str:
+    """Writes the page: style, script and figures are in it, and its security policy forbids to fetch anything.
+
+    Tables sort within their data sets by a click on a header or by keyboard; light, dark and print are provided for.
+    All text is escaped.
+    """
+    import jinja2
+    from markupsafe import Markup
+
+    html, style, script = (
+        resources.files("zoo.report").joinpath(f"page.{kind}").read_text(encoding="utf-8")
+        for kind in ("html", "css", "js")
+    )
+    environment = jinja2.Environment(
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.from_string(html).render(
+        c=c,
+        style=Markup(style),
+        script=Markup(script),
+        heads=[(heading(column), c.has_printed(column), column.better) for column in c.columns],
+        blocks={data: [(row, _cells(c, row)) for row in c.rows if row.data == data] for data in c.data_sets()},
+        notes={row.name: row.note.rstrip(".") for row in c.rows if row.note},
+        tally=Counter(one.verdict for one in c.judgements),
+        ours="ours" if c.source else "mean",
+        signs=SIGNS,
+        image=_image,
+    )
+
+
+def _cells(c: Comparison, row: Row) -> list[dict[str, Any]]:
+    """Of a row: ours and, where the paper prints the column, its figure."""
+    found = []
+    for column in c.columns:
+        pairs: list[tuple[str, Estimate | Printed | None]] = [("ours", row.estimate(column.key))]
+        pairs += [("paper", row.printed.get(column.key))] if c.has_printed(column) else []
+        for whose, one in pairs:
+            mean, _, deviation = shown(column, one[0], one[1]).partition(" ") if one else ("", "", "")
+            best = whose == "ours" and row.name in c.best(column, row.data)
+            value = "" if one is None else repr(float(one[0]))
+            found.append({"whose": whose, "value": value, "mean": mean, "deviation": deviation, "best": best})
+    return found
+
+
+def _image(picture: Picture) -> str:
+    """A data URI. An SVG as an image shares neither ids nor style with the page, and runs no script."""
+    svg = picture.svg.encode()
+    kind, content = ("svg+xml", svg) if len(svg) <= LARGEST_SVG else ("png", picture.png)
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,0 +1,288 @@
+"""The files of the papers' tables and figures: base experiments, grid, seeds, printed numbers and claims.
+
+A table is a YAML file `configs/papers/<paper>/<table>.yaml`. Its rows are settings over a base experiment, one base a
+data set. Nothing here imports TensorFlow.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+
+from zoo import configurations
+from zoo.config import ConfigurationError, Experiment, Section, validate
+from zoo.data.catalogue import CATALOGUE
+from zoo.models import METHODS
+from zoo.networks import NETWORKS
+from zoo.parameters import Count, Size, nearest, one_line
+
+# Named in the papers' tables and not built yet. A row that needs one is listed as such until the zoo has it.
+PLANNED = {
+    "method": ("adversarial", "folding", "hierarchical", "info", "infomax", "lagging", "semi_amortized", "skip"),
+    "network": ("folding", "lstm", "nvae", "pixelcnn", "resnet"),
+    "data set": ("shapenet", "yahoo", "yelp"),
+}
+Budget = Literal["full", "small"]
+BUDGETS = ("full", "small")
+
+
+class Printed(NamedTuple):
+    """A number as a paper prints it: a mean, and its standard deviation where there is one."""
+
+    mean: float
+    deviation: float | None = None
+
+
+def _printed(value: Any) -> Any:
+    """Reads `89.30`, `89.30 ± 0.01` and nothing."""
+    if value is None or isinstance(value, int | float):
+        return None if value is None else Printed(float(value))
+    found = re.fullmatch(r"(-?[\d.]+)(?:\s*±\s*([\d.]+))?", str(value).strip())
+    if not found:
+        raise ValueError("must be a number, or a mean and its deviation such as 89.30 ± 0.01")
+    return Printed(float(found[1]), None if found[2] is None else float(found[2]))
+
+
+class Column(Section):
+    """A metric of `zoo evaluate` under the header that the paper gives it."""
+
+    metric: str
+    header: str
+    split: Literal["train", "validation", "test"] = "test"
+    better: Literal["higher", "lower"] | None = None
+    percent: bool = False
+    digits: Size = 2
+
+    @property
+    def key(self) -> str:
+        """The metric, and its split where that is another one than the test's."""
+        return self.metric if self.split == "test" else f"{self.metric}@{self.split}"
+
+
+class RowSettings(Section):
+    """A row of the grid: settings over the base, and whose recipe they make."""
+
+    set: dict[str, Any] = Field(default_factory=dict)
+    recipe: Literal["printed", "zoo"] = "printed"
+    data: list[str] | None = None
+    note: str = ""
+
+
+class Claim(Section):
+    """What a paper says of its numbers: rows from best to worst in a column, or one row above all others."""
+
+    says: str
+    metric: str
+    order: list[str] = Field(default_factory=list)
+    best: str | None = None
+    data: list[str] | None = None
+
+    @model_validator(mode="after")
+    def _either(self) -> Self:
+        if (self.best is None) == (not self.order):
+            raise ValueError("a claim has either `best` or `order`")
+        if self.best is None and len(self.order) < 2:
+            raise ValueError("order: needs two rows or more")
+        return self
+
+
+class Figure(Section):
+    """A picture of the report: a figure of `zoo plot`, of the first seed of the rows named, or of all rows."""
+
+    plot: str
+    caption: str
+    rows: list[str] | None = None
+    data: str | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class Evaluation(Section):
+    """What the likelihood costs: importance samples of an image, and on how many images of a split."""
+
+    nll_samples: Count = 500
+    nll_images: Count = 1000
+
+
+class Small(Section):
+    """What changes for a run in minutes to an hour on two cores."""
+
+    experiments: dict[str, str] = Field(default_factory=dict)
+    set: dict[str, Any] = Field(default_factory=dict)
+    seeds: Count = 1
+    rows: list[str] | None = None
+    evaluate: Evaluation = Evaluation(nll_samples=500, nll_images=200)
+
+
+class Cell(NamedTuple):
+    """A row on a data set: what is to be trained, or why it cannot be."""
+
+    row: str
+    data: str
+    experiment: Experiment | None
+    missing: str
+
+
+class PaperTable(Section):
+    """A table or figure of a paper.
+
+    Attributes:
+        name: `contrastive/table3`.
+        title: what it shows.
+        source: authors, year and number.
+        seeds: how many the paper ran.
+        experiments: the base of each data set's rows, by the data set's name.
+        columns: in the order of the printed numbers.
+        rows: settings by the row's name.
+        printed: data set → row → a number for each column.
+        claims: what the paper says of them.
+        figures: pictures for the report.
+        differs: what differs from the paper even in the full run, a sentence each.
+        evaluate: of the full run.
+        small: of the small one.
+    """
+
+    name: str
+    title: str
+    source: str
+    seeds: Count = 1
+    experiments: dict[str, str]
+    columns: list[Column] = Field(default_factory=list)
+    rows: dict[str, RowSettings]
+    printed: dict[str, dict[str, list[Annotated[Printed | None, BeforeValidator(_printed)]]]] = Field(
+        default_factory=dict
+    )
+    claims: list[Claim] = Field(default_factory=list)
+    figures: list[Figure] = Field(default_factory=list)
+    differs: list[str] = Field(default_factory=list)
+    evaluate: Evaluation = Evaluation()
+    small: Small = Small()
+
+    @field_validator("rows", mode="before")
+    @classmethod
+    def _empty_rows(cls, value: Any) -> Any:
+        return {str(k): v or {} for k, v in value.items()} if isinstance(value, dict) else value
+
+    @model_validator(mode="after")
+    def _refers(self) -> Self:
+        for row in self.rows:
+            if "," in row:
+                raise ValueError(f"rows: {row!r} has a comma, which parts the names of --only")
+        keys = [column.key for column in self.columns]
+        named = [(f"printed.{data}", row) for data, rows in self.printed.items() for row in rows]
+        named += [("claims", row) for claim in self.claims for row in [*claim.order, *filter(None, [claim.best])]]
+        named += [("figures", row) for figure in self.figures for row in figure.rows or []]
+        named += [("small.rows", row) for row in self.small.rows or []]
+        for where, row in named:
+            if row not in self.rows:
+                raise ValueError(f"{where}: no row {row!r}; {nearest(row, self.rows)}")
+        data = [*self.printed, *self.small.experiments, *(d for claim in self.claims for d in claim.data or [])]
+        data += [d for row in self.rows.values() for d in row.data or []]
+        data += [figure.data for figure in self.figures if figure.data]
+        for one in data:
+            if one not in self.experiments:
+                raise ValueError(f"experiments: no data set {one!r}; {nearest(one, self.experiments)}")
+        for claim in self.claims:
+            if claim.metric not in keys:
+                raise ValueError(f"claims: no column {claim.metric!r}; {nearest(claim.metric, keys)}")
+        for one, rows in self.printed.items():
+            for row, numbers in rows.items():
+                if len(numbers) != len(keys):
+                    raise ValueError(f"printed.{one}.{row}: {len(numbers)} numbers for {len(keys)} columns")
+        return self
+
+    @cached_property
+    def paper(self) -> str:
+        """`contrastive`, of `contrastive/table3`."""
+        return self.name.partition("/")[0]
+
+    def number(self, data: str, row: str, column: Column) -> Printed | None:
+        """What the paper prints there."""
+        numbers = self.printed.get(data, {}).get(row)
+        return numbers[self.columns.index(column)] if numbers else None
+
+    def cells(self, budget: Budget, changes: tuple[str, ...] = ()) -> list[Cell]:
+        """All rows on all data sets, in the file's order.
+
+        Args:
+            budget: `small` applies that section.
+            changes: further `key=value` settings.
+
+        Raises:
+            ConfigurationError: an experiment that the zoo could train, but that is wrong.
+        """
+        small = budget == "small"
+        found = []
+        for data, base in {**self.experiments, **(self.small.experiments if small else {})}.items():
+            for row, settings in self.rows.items():
+                if settings.data is not None and data not in settings.data:
+                    continue
+                if small and self.small.rows is not None and row not in self.small.rows:
+                    continue
+                assigned = {**settings.set, **(self.small.set if small else {})}
+                found.append(self._cell(row, data, base, assigned, changes))
+        return found
+
+    def _cell(self, row: str, data: str, base: str, assigned: dict[str, Any], changes: tuple[str, ...]) -> Cell:
+        values = configurations.parse(configurations.find(base))
+        for key, value in assigned.items():
+            values = configurations.assign_value(values, key, value)
+        values = configurations.assign(values, list(changes))
+        missing = _not_built(values)
+        where = f"papers/{self.name}: {row} on {data}"
+        return Cell(row, data, None if missing else validate(values, where), missing)
+
+
+def _not_built(values: dict[str, Any]) -> str:
+    """What a configuration needs and the zoo does not have yet, in words; empty where it has all."""
+
+    def names(value: Any) -> list[str]:
+        values = value if isinstance(value, list) else [value]
+        return [str(v.get("name") if isinstance(v, dict) else v) for v in values]
+
+    model = values.get("model", {})
+    wanted: dict[str, tuple[list[str], Mapping[str, Any]]] = {
+        "method": (names(model.get("method")), METHODS),
+        "network": (names(model.get("network")), NETWORKS),
+        "data set": (names(values.get("data", {})), CATALOGUE),
+    }
+    return ", ".join(
+        f"{kind} {name}"
+        for kind, (given, known) in wanted.items()
+        for name in given
+        if name not in known and name in PLANNED[kind]
+    )
+
+
+def names() -> list[str]:
+    """The tables and figures that the zoo can reproduce, such as `contrastive/table3`."""
+    root = configurations.folder() / "papers"
+    found = sorted(root.glob("*/*.yaml"), key=lambda path: (path.parent.name, path.stem))
+    return [f"{path.parent.name}/{path.stem}" for path in found if re.match(r"(table|figure)\d", path.stem)]
+
+
+def load(name: str) -> PaperTable:
+    """A table by name, with or without `papers/` before it, or a file of one's own.
+
+    Args:
+        name: such as `papers/contrastive/table3`, or the path of a YAML file, whose table is then called `own/STEM`.
+
+    Raises:
+        ConfigurationError: no such table, or a mistake in its file.
+    """
+    own = Path(name)
+    if own.suffix in {".yaml", ".yml"} and own.is_file():
+        path, short = own, f"own/{own.stem}"
+    else:
+        short, known = name.removeprefix("papers/").removesuffix(".yaml"), names()
+        if short not in known:
+            raise ConfigurationError(f"papers/{short}: no such table or figure; {nearest(short, known)}")
+        path = configurations.folder() / "papers" / f"{short}.yaml"
+    try:
+        return PaperTable.model_validate({"name": short, **configurations.parse(path)})
+    except ValidationError as error:
+        raise ConfigurationError(f"{path}: {one_line(error, {(): PaperTable.model_fields})}") from None

@@ -28,7 +28,15 @@ GROUPS = {
 # Not measured on images, but read off the training.
 OF_TRAINING = ("training_hours", "training_factor")
 # Another sign of a metric.
-NEGATED = {"negative_elbo": "elbo"}
+NEGATED = {
+    "negative_elbo": "elbo",
+    "negative_elbo_optimal_prior": "elbo_optimal_prior",
+    "negative_elbo_tuned_prior": "elbo_tuned_prior",
+}
+
+
+def _group(metric: str) -> str:
+    return GROUPS.get(metric, "terms")
 
 
 class Needs(NamedTuple):
@@ -38,16 +46,19 @@ class Needs(NamedTuple):
     evaluation: Evaluation
 
     def missing(self, run: RunDirectory, split: str) -> bool:
-        """Whether the run's evaluation of a split lacks one, or has a likelihood from another number of samples."""
+        """Whether a group of metrics was not measured on a split, or a likelihood with another number of samples.
+
+        A group counts as measured with any of its metrics, for not every method has all of them.
+        """
         found = run.read(run.evaluation).get(split, {})
-        if any(name not in found for name in self.metrics):
+        if {_group(name) for name in self.metrics} - {_group(name) for name in found}:
             return True
         samples = f"{self.evaluation.nll_samples} importance samples"
         return "nll" in self.metrics and not found["nll"]["note"].startswith(samples)
 
     def arguments(self) -> list[str]:
         """Of `zoo evaluate`."""
-        groups = list(dict.fromkeys(GROUPS.get(name, "terms") for name in self.metrics))
+        groups = list(dict.fromkeys(map(_group, self.metrics)))
         found = ["--metrics", ",".join(groups)]
         if "nll" in groups:
             samples, images = self.evaluation.nll_samples, self.evaluation.nll_images

@@ -44,7 +44,9 @@ class Plan(NamedTuple):
     def all_jobs(self) -> list[Job]:
         """Of all cells; seeds outermost, so that an interrupted reproduction has whole rows early."""
         most = max((len(jobs) for jobs in self.jobs.values()), default=0)
-        return [jobs[seed] for seed in range(most) for jobs in self.jobs.values() if seed < len(jobs)]
+        found = [jobs[seed] for seed in range(most) for jobs in self.jobs.values() if seed < len(jobs)]
+        # Rows of one configuration (test priors of one model) share their runs.
+        return list({job.run.path: job for job in reversed(found)}.values())[::-1]
 
     def missing(self) -> list[str]:
         """What the zoo does not have yet, and which rows wait for it, a line each."""
@@ -90,6 +92,8 @@ def plan(
         if (not data.intersection(only) or cell.data in only) and (not rows.intersection(only) or cell.row in only)
     ]
     small = budget == "small"
+    if small and table.small.data is not None and not data.intersection(only):
+        chosen = [cell for cell in chosen if cell.data in table.small.data]
     count = seeds or (table.small.seeds if small else table.seeds)
     jobs = {}
     for cell in chosen:

@@ -1,0 +1,199 @@
+"""The files of the papers' tables and figures: that they load and resolve, and what they say of the printed numbers."""
+
+from __future__ import annotations
+
+import functools
+import re
+import subprocess
+import sys
+
+import pytest
+
+from zoo import configurations
+from zoo.data.catalogue import CATALOGUE
+from zoo.data.splits import resolve
+from zoo.models import METHODS, claims
+from zoo.networks import NETWORKS
+from zoo.report.claims import printed_verdict
+from zoo.report.needs import GROUPS, NEGATED, OF_TRAINING
+from zoo.report.paper_table import BUDGETS, PLANNED, Cell, PaperTable, load, names
+from zoo.report.plots import check
+
+WANTED = {
+    "contrastive": "table2 table3 figure3 figure4 figure5",
+    "consistency": "table1 table2 table3 table4 table5 table6 figure1",
+    "noise_contrastive": "table1 table2 figure2",
+    "critic": "table1 table2 table3 figure3 figure4",
+    "auxiliary_softmax": "table1 table2 table3 figure2 figure3 figure4 figure5",
+}
+TABLES = [f"{paper}/{name}" for paper, found in WANTED.items() for name in found.split()]
+# What every machine can have: of Omniglot the small budget takes one of its authors' small sets.
+SIZES = {
+    "mnist": {"train": 60_000, "test": 10_000},
+    "omniglot": {"train": 19_280, "test": 13_180, "small1": 2_720, "small2": 3_120},
+}
+AT_HAND = (*SIZES, "digits", "gaussians")
+# What a claim says where the paper's own numbers are against it.
+CONTRADICTED = "the printed numbers contradict it"
+
+TERMS = {"distortion", "rate", "elbo", "sum_of_squares", *(term for name in METHODS for term in claims(name))}
+METRICS = TERMS | {*GROUPS} | {f"{term}_{prior}_prior" for term in ("rate", "elbo") for prior in ("optimal", "tuned")}
+
+
+@pytest.fixture(params=TABLES)
+def table(request: pytest.FixtureRequest) -> PaperTable:
+    return _load(request.param)
+
+
+@functools.cache
+def _load(name: str) -> PaperTable:
+    return load(name)
+
+
+@functools.cache
+def _cells_of(name: str, budget: str) -> list[Cell]:
+    return _load(name).cells("small" if budget == "small" else "full")
+
+
+def _cells(table: PaperTable, budget: str) -> list[Cell]:
+    return _cells_of(table.name, budget)
+
+
+def test_there_is_a_file_for_every_table_and_figure() -> None:
+    assert sorted(names()) == sorted(TABLES)
+
+
+def test_loading_takes_no_tensorflow() -> None:
+    heavy = "{'tensorflow', 'keras', 'sklearn', 'matplotlib'} & {*sys.modules}"
+    code = f"import sys; from zoo.report.paper_table import load, names; [load(n) for n in names()]; print({heavy})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_rows_validate_or_wait_for_what_is_planned(table: PaperTable, budget: str) -> None:
+    for cell in _cells(table, budget):
+        assert (cell.experiment is None) == bool(cell.missing), cell
+        for part in cell.missing.split(", ") if cell.missing else []:
+            kind, _, name = part.rpartition(" ")
+            assert name in PLANNED[kind], cell
+
+
+def test_networks_and_data_are_there_or_planned(table: PaperTable) -> None:
+    for base in (*table.experiments.values(), *table.small.experiments.values()):
+        values = configurations.parse(configurations.find(base))
+        network = values["model"]["network"]
+        network = network["name"] if isinstance(network, dict) else network
+        assert network in NETWORKS or network in PLANNED["network"], base
+        assert values["data"]["name"] in CATALOGUE or values["data"]["name"] in PLANNED["data set"], base
+
+
+def test_only_planned_methods_wait_where_network_and_data_have_stand_ins(table: PaperTable) -> None:
+    stand_ins = ("model.network={name: mlp}", "model.likelihood=bernoulli", "data={name: digits}")
+    for cell in table.cells("full", stand_ins):
+        method = table.rows[cell.row].set["model.method"]
+        assert (cell.missing == f"method {method}") == (method in PLANNED["method"]), cell
+        assert bool(cell.experiment) != bool(cell.missing), cell
+
+
+def test_small_rows_on_data_at_hand_can_be_trained(table: PaperTable) -> None:
+    for cell in _cells(table, "small"):
+        if cell.data in AT_HAND and "method" not in cell.missing:
+            assert cell.experiment is not None, cell
+
+
+def test_a_small_run_is_smaller(table: PaperTable) -> None:
+    full = {(cell.row, cell.data): cell.experiment for cell in _cells(table, "full")}
+    assert 200 <= table.small.evaluate.nll_images <= min(500, table.evaluate.nll_images)
+    assert table.small.seeds <= max(table.seeds, 2)
+    for cell in _cells(table, "small"):
+        whole = full[cell.row, cell.data]
+        if cell.experiment is not None and whole is not None:
+            # Two Gaussians in the plane take a minute as they are.
+            assert cell.experiment.train.epochs < whole.train.epochs or cell.data == "gaussians", cell
+        if cell.experiment is not None:
+            assert cell.experiment.model.network["name"] in ("conv", "mlp"), cell
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_splits_exist_and_share_no_image(table: PaperTable, budget: str) -> None:
+    for cell in _cells(table, budget):
+        data = cell.experiment.data if cell.experiment else None
+        if data is None or data.name not in SIZES:
+            continue
+        used: dict[str, list[tuple[int, int]]] = {}
+        for split in (data.train, data.validation, data.test):
+            for part in resolve(split or "", SIZES[data.name], data.name):
+                for start, stop in used.setdefault(part.name, []):
+                    assert part.stop <= start or part.start >= stop, (cell, split)
+                used[part.name].append((part.start, part.stop))
+        # The two small sets have characters in common.
+        assert not {"small1", "small2"} <= {*used}, cell
+
+
+def test_every_row_of_a_table_has_its_printed_numbers(table: PaperTable) -> None:
+    if "/table" not in table.name:
+        assert not table.printed
+        return
+    assert table.printed and table.claims
+    for rows in table.printed.values():
+        assert list(rows) == [row for row, settings in table.rows.items() if settings.recipe == "printed"]
+
+
+def test_claims_hold_in_the_printed_numbers_or_say_that_they_do_not(table: PaperTable) -> None:
+    columns = {column.key: column for column in table.columns}
+    for claim in table.claims:
+        for data in table.printed:
+            if claim.data is None or data in claim.data:
+                verdict = printed_verdict(table, claim, columns[claim.metric], data)
+                assert verdict == ("does not hold" if CONTRADICTED in claim.says else "holds"), (claim.says, data)
+
+
+def test_mentions_of_contradiction_are_all_worded_alike(table: PaperTable) -> None:
+    for claim in table.claims:
+        assert ("contradict" in claim.says) == (CONTRADICTED in claim.says), claim.says
+
+
+def test_columns_are_metrics(table: PaperTable) -> None:
+    assert len({column.key for column in table.columns}) == len(table.columns)
+    for column in table.columns:
+        assert column.metric in OF_TRAINING or NEGATED.get(column.metric, column.metric) in METRICS, column.metric
+        assert column.percent == column.metric.endswith("_accuracy"), column.metric
+
+
+def test_figures_are_those_of_plot(table: PaperTable) -> None:
+    assert table.figures or "/figure" not in table.name
+    for figure in table.figures:
+        # Without runs: name and options are looked at before.
+        with pytest.raises(ValueError, match="needs the directory of a run"):
+            check(figure.plot, {}, **figure.options)
+        for metric in re.split(r",\s*", figure.options.get("metric", "rate")):
+            assert metric in METRICS
+
+
+def test_tables_on_the_same_models_share_their_runs() -> None:
+    def settings(name: str) -> dict[str, dict]:
+        cells = _cells_of(name, "small")
+        return {cell.row: cell.experiment.flat() for cell in cells if cell.data == "mnist" and cell.experiment}
+
+    first, second, third, fourth = (settings(f"consistency/table{n}") for n in (1, 2, 3, 4))
+    assert first == third == {row: second[row] for row in first}
+    assert first["CR-VAE"] == fourth["λ = 0.1"]
+    assert first["VAE"] == fourth["VAE"]
+
+
+def test_rows_set_what_they_are_named_after() -> None:
+    for cell in _cells_of("consistency/table1", "full"):
+        assert cell.experiment is not None
+        model = cell.experiment.model
+        weight = 0.1 * model.beta if "CR-" in cell.row else 0.0
+        assert getattr(model, "consistency_lambda", 0.0) == pytest.approx(weight)
+        assert hasattr(model, "consistency_lambda") == ("CR-" in cell.row or "Aug" in cell.row)
+        assert hasattr(model, "samples") == ("IWAE" in cell.row)
+        assert model.beta == (float(found[1]) if (found := re.search(r"\(([\d.]+)\)", cell.row)) else 1.0)
+    for name in ("auxiliary_softmax/table2", "auxiliary_softmax/table3"):
+        for cell in _cells_of(name, "full"):
+            assert cell.experiment is not None
+            if cell.row != "VAE":
+                model = cell.experiment.model
+                assert cell.row == f"α = {model.alpha} β = {model.beta}"

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from zoo import callbacks, data, likelihoods, models, networks
@@ -160,7 +159,7 @@ def train(
         rows = record.truncate(run.metrics, done)
     else:
         RunDirectory.create(run.path, experiment)
-    watchers = _callbacks(experiment, run, held_out.images, rows, quiet, announce)
+    watchers = _callbacks(experiment, run, held_out, rows, quiet, announce)
     binarize = "dynamic" if experiment.data.binarize == "dynamic" else None
     arguments: dict[str, Any] = {"batch_size": recipe.batch_size, "seed": recipe.seed, "epochs": recipe.epochs}
     arguments |= {"binarize": binarize, "index": model.needs_index}
@@ -195,27 +194,34 @@ def train(
 def _callbacks(
     experiment: Experiment,
     run: RunDirectory,
-    held_out: np.ndarray,
+    held_out: data.Examples,
     rows: list[dict[str, float]],
     quiet: bool,
     announce: Announce,
 ) -> list[keras.callbacks.Callback]:
     """In the order in which they must see an epoch's logs; `rows` are the epochs that lie behind."""
     recipe, watch = experiment.train, experiment.watch
-    information = callbacks.Information(held_out[: watch.images], every=watch.every)
+    watched = held_out.take(slice(watch.images))
+    information = callbacks.Information(watched.images, every=watch.every)
     alarm = callbacks.CollapseAlarm(**watch.alarm.model_dump(), announce=announce)
     with_memory: list[keras.callbacks.Callback] = [alarm]
     with_memory += plateau(recipe.schedule)
     first_rate = None if recipe.schedule.name == "cosine" else recipe.optimizer.learning_rate
     monitor = callbacks.TensorBoardMonitor(run.tensorboard, information, experiment.flat(), watch.pictures)
+    projector = callbacks.Projector(
+        run.tensorboard / "validation", lambda: load_split(experiment, "test"), watch.images, announce
+    )
     return [
         callbacks.StopOnNaN(),
         information,
+        callbacks.Probe(information, watched.labels),
         *([] if quiet else [callbacks.Progress(recipe.epochs)]),
         *with_memory,
         callbacks.Replay(rows, with_memory, first_rate),
         monitor,
+        projector,
         callbacks.Record(run.metrics),
+        callbacks.Clock(run.seconds),
         callbacks.Checkpoint(run.checkpoints),
     ]
 
@@ -246,8 +252,9 @@ def load_model(run: RunDirectory) -> VAE:
 
 
 def write_evaluation(run: RunDirectory, split: str, found: dict[str, Any]) -> None:
-    """Puts the evaluation of a split into the run's `evaluation.json`, beside those of other splits."""
+    """Puts the evaluation of a split into the run's `evaluation.json`, over what it held of the same figures."""
     known = run.read(run.evaluation)
+    found = {**known.get(split, {}), **found}
     sibling = run.evaluation.with_suffix(".tmp")
     sibling.write_text(json.dumps({**known, split: found}, indent=2) + "\n", encoding="utf-8")
     sibling.replace(run.evaluation)

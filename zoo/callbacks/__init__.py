@@ -9,28 +9,37 @@ if TYPE_CHECKING:
     from zoo.callbacks.alarm import CollapseAlarm as CollapseAlarm
     from zoo.callbacks.checkpoint import Checkpoint as Checkpoint
     from zoo.callbacks.checkpoint import Replay as Replay
+    from zoo.callbacks.clock import Clock as Clock
     from zoo.callbacks.information import Information as Information
     from zoo.callbacks.monitor import TensorBoardMonitor as TensorBoardMonitor
     from zoo.callbacks.nan import StopOnNaN as StopOnNaN
+    from zoo.callbacks.probe import Probe as Probe
     from zoo.callbacks.progress import Progress as Progress
+    from zoo.callbacks.projector import Projector as Projector
     from zoo.callbacks.record import Record as Record
 
 _NAMES = {
     "CollapseAlarm": "alarm",
     "Checkpoint": "checkpoint",
     "Replay": "checkpoint",
+    "Clock": "clock",
     "Information": "information",
     "TensorBoardMonitor": "monitor",
     "StopOnNaN": "nan",
+    "Probe": "probe",
     "Progress": "progress",
+    "Projector": "projector",
     "Record": "record",
 }
 
 __all__ = [
     "Checkpoint",
+    "Clock",
     "CollapseAlarm",
     "Information",
+    "Probe",
     "Progress",
+    "Projector",
     "Record",
     "Replay",
     "StopOnNaN",

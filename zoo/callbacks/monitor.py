@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-from tensorboard.plugins.hparams import api as hparams
+from tensorboard.plugins.hparams import api_pb2
+from tensorboard.plugins.hparams import summary as hparams_summary
 
 from zoo import metrics
+from zoo.callbacks import pages
 from zoo.callbacks.information import Information
 from zoo.report import pictures
 
@@ -22,7 +26,8 @@ class TensorBoardMonitor(keras.callbacks.Callback):
 
     Every term of the loss has a scalar under its own name, in the runs `train` and `validation`. At the epochs in
     which `information` measures, there are also the rate of every latent unit (its histogram over the images, and
-    one histogram of all units' means), reconstructions of fixed images, and images from fixed prior samples.
+    one histogram of all units' means), reconstructions of fixed images, and images from fixed prior samples. The
+    HParams page has a row for the run, and the Custom Scalars page a layout (see `zoo.callbacks.pages`).
 
     Args:
         directory: of the event files.
@@ -44,11 +49,17 @@ class TensorBoardMonitor(keras.callbacks.Callback):
         """Opens the event files and writes the hyperparameters."""
         names = ("train", "validation")
         self.writers = {name: tf.summary.create_file_writer(str(self.directory / name)) for name in names}
-        # A list, such as the methods of a combination, is shown as one word.
-        flat = {k: "+".join(map(str, v)) if isinstance(v, list) else v for k, v in self.hyperparameters.items()}
-        known = {k: v for k, v in flat.items() if isinstance(v, bool | int | float | str)}
-        with self.writers["validation"].as_default():
-            hparams.hparams(known, trial_id=self.directory.parent.name)
+        table = pages.columns(self.hyperparameters)
+        row = pages.session(self.hyperparameters, table)
+        # TensorBoard takes the mean over the runs of one group: only the same configuration is the same group.
+        digest = hashlib.sha256(json.dumps(row, sort_keys=True).encode()).hexdigest()[:8]
+        start = hparams_summary.session_start_pb(row, group_name=f"{self.directory.parent.name} {digest}")
+        self._validation(pages.experiment(table), pages.layout(), start)
+
+    def _validation(self, *summaries: Any) -> None:
+        with self.writers["validation"].as_default(0):
+            for each in summaries:
+                tf.summary.experimental.write_raw_pb(each.SerializeToString(), step=0)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Writes the epoch's scalars and, when measured, the rest."""
@@ -77,6 +88,7 @@ class TensorBoardMonitor(keras.callbacks.Callback):
             tf.summary.image("samples", pictures.grid(self.model.sample(PICTURES, seed=0).numpy(), 16)[None])
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Closes the event files."""
+        """Closes the event files, and the row of the HParams page."""
+        self._validation(hparams_summary.session_end_pb(api_pb2.STATUS_SUCCESS))
         for writer in self.writers.values():
             writer.close()

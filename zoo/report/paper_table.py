@@ -109,7 +109,10 @@ class Evaluation(Section):
 
 
 class Small(Section):
-    """What changes for a run in minutes to an hour on two cores; `data` are those that it takes unless asked for others."""
+    """What changes for a run in minutes to an hour on two cores.
+
+    `data` are the data sets that it takes, unless others are asked for by name.
+    """
 
     experiments: dict[str, str] = Field(default_factory=dict)
     set: dict[str, Any] = Field(default_factory=dict)
@@ -181,7 +184,8 @@ class PaperTable(Section):
         for where, row in named:
             if row not in self.rows:
                 raise ValueError(f"{where}: no row {row!r}; {nearest(row, self.rows)}")
-        data = [*self.printed, *self.small.experiments, *(self.small.data or []), *(d for claim in self.claims for d in claim.data or [])]
+        data = [*self.printed, *self.small.experiments, *(self.small.data or [])]
+        data += [d for claim in self.claims for d in claim.data or []]
         data += [d for row in self.rows.values() for d in row.data or []]
         data += [figure.data for figure in self.figures if figure.data]
         for one in data:

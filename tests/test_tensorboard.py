@@ -1,0 +1,253 @@
+"""What TensorBoard shows of real runs, read over its HTTP interface."""
+
+import io
+import json
+import time
+import types
+import urllib.parse
+import urllib.request
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+from tensorboard import program
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+from zoo import callbacks, configurations, data, metrics, run
+from zoo.callbacks import pages
+from zoo.run_directory import RunDirectory
+
+SETTINGS = [
+    "model.network={name: mlp, depth: 1, width: 16}",
+    "model.latent_dim=5",
+    "data.train=train[:192]",
+    "train.epochs=2",
+    "train.optimizer={name: adam, learning_rate: 0.01}",
+    "watch.images=200",
+]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Two methods, trained side by side."""
+    folder = tmp_path_factory.mktemp("runs")
+    models = {}
+    for method, more in {"vae": ["train.clip_norm=null"], "contrastive": []}.items():
+        experiment = configurations.load(f"digits/{method}", [*SETTINGS, *more])
+        models[method] = run.train(experiment, RunDirectory(folder / method), quiet=True, announce=str)
+    return folder, models
+
+
+@pytest.fixture(scope="module")
+def tensorboard(runs):
+    """Asks a TensorBoard that shows both: a route, and parameters or a JSON body."""
+    board = program.TensorBoard()
+    board.configure(argv=[None, "--logdir", str(runs[0]), "--port", "0", "--host", "127.0.0.1", "--load_fast", "false"])
+    url = board.launch()
+
+    def ask(route, body=None, **parameters):
+        request = urllib.request.Request(
+            f"{url}data/{route}?{urllib.parse.urlencode(parameters)}",
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            content = answer.read()
+        return json.loads(content) if "json" in answer.headers["Content-Type"] else content
+
+    deadline = time.monotonic() + 120
+    # It reads the directories in a thread of its own.
+    while len(ask("runs")) < 4 or len(ask("plugin/scalars/tags")) < 4:
+        assert time.monotonic() < deadline, "TensorBoard did not read the runs"
+        time.sleep(0.2)
+    time.sleep(1)
+    return ask
+
+
+def name_of(method):
+    return f"{method}/tensorboard/validation"
+
+
+def test_scalars_have_the_names_of_the_terms(tensorboard, runs):
+    tags = tensorboard("plugin/scalars/tags")
+    assert set(tags) == {f"{method}/tensorboard/{part}" for method in runs[1] for part in ("train", "validation")}
+    common = {"distortion", "elbo", "loss", "rate", "sum_of_squares"}
+    measured = {"mutual_information", "marginal_kl", "active_units", "knn_accuracy"}
+    assert set(tags[name_of("vae")]) == common | measured
+    assert set(tags[name_of("contrastive")]) == common | measured | {"info_nce"}
+    assert set(tags["vae/tensorboard/train"]) == common | {"learning_rate"}
+    points = tensorboard("plugin/scalars/scalars", run=name_of("vae"), tag="knn_accuracy")
+    recorded = run.record.rows(runs[0] / "vae" / "metrics.jsonl")
+    assert [step for _, step, _ in points] == [1, 2]
+    assert [value for *_, value in points] == pytest.approx([row["val_knn_accuracy"] for row in recorded])
+
+
+def test_the_projector_shows_test_codes_with_images_and_labels(tensorboard, runs):
+    assert set(tensorboard("plugin/projector/runs")) == {name_of(method) for method in runs[1]}
+    for method, model in runs[1].items():
+        where = {"run": name_of(method), "name": "test codes"}
+        (embedding,) = tensorboard("plugin/projector/info", run=where["run"])["embeddings"]
+        assert embedding["tensorName"] == "test codes" and embedding["tensorShape"] == [200, 5]
+        assert embedding["sprite"]["singleImageDim"] == [28, 28]
+        test = data.load("digits", "test")
+        codes = np.frombuffer(tensorboard("plugin/projector/tensor", **where), np.float32).reshape(200, 5)
+        np.testing.assert_allclose(codes, model.posteriors(test.images[:200]).loc, rtol=1e-4, atol=1e-5)
+        heading, *rows = tensorboard("plugin/projector/metadata", **where).decode().splitlines()
+        assert heading == "label\timage"
+        assert rows == [f"{label}\t{number}" for number, label in enumerate(test.labels[:200])]
+        sprite = np.asarray(Image.open(io.BytesIO(tensorboard("plugin/projector/sprite_image", **where))))
+        side = 15  # the least square that holds 200
+        assert sprite.shape == (14 * 28, side * 28)
+        for number in (0, 14, 15, 199):
+            top, left = 28 * (number // side), 28 * (number % side)
+            np.testing.assert_array_equal(sprite[top : top + 28, left : left + 28], test.images[number, ..., 0])
+
+
+def test_hparams_compares_runs(tensorboard, runs):
+    experiment = tensorboard("plugin/hparams/experiment", {"experimentName": ""})
+    kinds = {info["name"]: info["type"] for info in experiment["hparamInfos"]}
+    assert kinds["model.method"] == kinds["data.name"] == kinds["model.label_dimensions"] == "DATA_TYPE_STRING"
+    assert kinds["model.gamma"] == kinds["model.beta"] == kinds["train.clip_norm"] == "DATA_TYPE_FLOAT64"
+    assert kinds["train.optimizer.learning_rate"] == kinds["model.network.width"] == "DATA_TYPE_FLOAT64"
+    assert kinds["model.likelihood.learned"] == "DATA_TYPE_BOOL"
+    tags = [info["name"]["tag"] for info in experiment["metricInfos"]]
+    assert {"elbo", "mutual_information", "active_units"} <= set(tags)
+    columns = [{"hparam": name} for name in kinds] + [{"metric": info["name"]} for info in experiment["metricInfos"]]
+    asked = {
+        "experimentName": "",
+        "allowedStatuses": ["STATUS_SUCCESS"],
+        "colParams": columns,
+        "startIndex": 0,
+        "sliceSize": 9,
+    }
+    groups = tensorboard("plugin/hparams/session_groups", asked)["sessionGroups"]
+    assert len(groups) == 2
+    by_method = {group["hparams"]["model.method"]: group for group in groups}
+    assert by_method["contrastive"]["hparams"]["model.gamma"] == 1.0
+    assert by_method["contrastive"]["hparams"]["train.clip_norm"] == 5.0
+    assert not {"model.gamma", "train.clip_norm"} & set(by_method["vae"]["hparams"])
+    assert set(by_method["contrastive"]["hparams"]) <= set(kinds)
+    for method, group in by_method.items():
+        last = run.record.rows(runs[0] / method / "metrics.jsonl")[-1]
+        values = {value["name"]["tag"]: value["value"] for value in group["metricValues"]}
+        assert values == pytest.approx({tag: last[f"val_{tag}"] for tag in tags})
+
+
+def test_custom_scalars_are_grouped(tensorboard, runs):
+    layout = tensorboard("plugin/custom_scalars/layout")
+    categories = {category["title"]: category["chart"] for category in layout["category"]}
+    assert list(categories) == ["information", "objective", "probes"]
+    shown = {}
+    for title, charts in categories.items():
+        # Merged from two runs, and still each chart once.
+        assert len({chart["title"] for chart in charts}) == len(charts)
+        for pattern in (tag for chart in charts for tag in chart["multiline"]["tag"]):
+            found = tensorboard("plugin/custom_scalars/scalars", run=name_of("contrastive"), tag=pattern)
+            assert found["regex_valid"]
+            shown.setdefault(title, set()).update(found["tag_to_events"])
+    assert shown["information"] == {"mutual_information", "active_units", "rate", "marginal_kl"}
+    assert shown["objective"] == {"elbo", "loss", "distortion", "sum_of_squares", "info_nce"}
+    assert shown["probes"] == {"knn_accuracy"}
+
+
+# ── Callbacks on their own ───────────────────────────────────────────────────────────────────────────────────────
+
+
+class Codes:
+    """Stands for a model and for the callback that encodes."""
+
+    def __init__(self, loc, every=1):
+        self.loc, self.every = loc, every
+
+    def due(self, epoch):
+        return (epoch + 1) % self.every == 0
+
+    def posteriors(self, images):
+        return types.SimpleNamespace(loc=self.loc[: len(images)])
+
+
+def codes(n=40):
+    generator = np.random.default_rng(0)
+    labels = np.arange(n) % 3
+    return generator.standard_normal((n, 4)) + 2 * np.eye(4)[labels], labels
+
+
+def test_the_probe_is_the_metric_on_halves():
+    loc, labels = codes()
+    logs = {}
+    callbacks.Probe(Codes(loc), labels, neighbours=7).on_epoch_end(0, logs)
+    expected = metrics.knn_accuracy(loc[::2], labels[::2], loc[1::2], labels[1::2], neighbours=7)
+    assert logs == {"val_knn_accuracy": expected} and 0.3 < expected < 1
+    few = {}
+    callbacks.Probe(Codes(loc[:10]), labels[:10]).on_epoch_end(0, few)  # fewer than its neighbours
+    assert few["val_knn_accuracy"] == metrics.knn_accuracy(loc[:10:2], labels[:10:2], loc[1:10:2], labels[1:10:2], 5)
+
+
+@pytest.mark.parametrize("case", ["no labels", "not due", "constant", "nan", "one class"])
+def test_there_is_no_probe_where_there_is_nothing_to_probe(case):
+    loc, labels = codes()
+    every = 2 if case == "not due" else 1
+    if case == "constant":
+        loc = np.ones_like(loc)
+    elif case == "nan":
+        loc[3] = np.nan
+    given = {"no labels": None, "one class": np.zeros_like(labels)}.get(case, labels)
+    logs = {}
+    callbacks.Probe(Codes(loc, every), given).on_epoch_end(0, logs)
+    assert logs == {}
+
+
+def test_the_projector_names_what_is_missing(tmp_path):
+    def missing():
+        raise ValueError("data.test: no split 'test'")
+
+    said = []
+    callbacks.Projector(tmp_path / "run", missing, announce=said.append).on_train_end()
+    assert said == ["no codes for TensorBoard's projector: data.test: no split 'test'"]
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("shape", "expected"), [((5, 7, 3), (2 * 5, 2 * 7, 3)), ((8192, 1, 1), (8192, 1))])
+def test_the_sprite_of_unlabelled_images(tmp_path, shape, expected):
+    images = np.random.default_rng(0).integers(0, 256, (3, *shape)).astype(np.uint8)
+    projector = callbacks.Projector(tmp_path, lambda: data.Examples(images, None))
+    projector.set_model(Codes(np.ones((3, 2))))
+    projector.on_train_end()
+    assert np.asarray(Image.open(tmp_path / "images.png")).shape == expected
+    # As many as fit a sprite that TensorBoard can show; a table of one column has no heading.
+    count = 3 if shape[0] == 5 else 1
+    assert (tmp_path / "images.tsv").read_text() == "".join(f"{number}\n" for number in range(count))
+    assert len((tmp_path / "codes.tsv").read_text().splitlines()) == count
+    assert f"single_image_dim: {shape[1]}\n    single_image_dim: {shape[0]}" in (
+        tmp_path / "projector_config.pbtxt"
+    ).read_text().replace("      ", "    ")
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_only_the_same_configuration_is_the_same_group(tmp_path):
+    def group_of(folder, beta):
+        information = callbacks.Information(np.zeros([1, 4, 4, 1], np.uint8))
+        watcher = callbacks.TensorBoardMonitor(tmp_path / folder / "seed0" / "tb", information, {"model.beta": beta})
+        watcher.on_train_begin()
+        watcher.on_train_end()
+        (file,) = (tmp_path / folder / "seed0" / "tb" / "validation").iterdir()
+        events = tf.compat.v1.train.summary_iterator(str(file))
+        tags = {value.tag: value.metadata.plugin_data.content for event in events for value in event.summary.value}
+        assert "_hparams_/session_end_info" in tags
+        return HParamsPluginData.FromString(tags["_hparams_/session_start_info"]).session_start_info.group_name
+
+    assert group_of("a", 1.0) == group_of("b", 1.0) != group_of("c", 2.0)
+    assert group_of("d", 1.0).startswith("seed0 ")
+
+
+def test_rows_have_text_where_the_column_is_text():
+    given = {
+        "model.label_dimensions": 2,
+        "model.method": ["vae", "iwae"],
+        "mine": 3,
+        "watch.every": 1,
+        "data.size": None,
+    }
+    table = pages.columns(given)
+    assert pages.session(given, table) == {"model.label_dimensions": "2", "model.method": "vae+iwae", "mine": "3"}

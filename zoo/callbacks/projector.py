@@ -1,0 +1,83 @@
+"""Test codes for TensorBoard's projector: where they lie, of which image and of which class each is."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from google.protobuf import text_format
+from PIL import Image
+from tensorboard.plugins.projector import EmbeddingInfo, ProjectorConfig
+from tensorboard.plugins.projector.metadata import PROJECTOR_FILENAME
+
+from zoo.data.examples import Examples
+from zoo.report import pictures
+
+# TensorBoard shows no sprite that is wider or higher.
+LARGEST = 8192
+
+
+class Projector(keras.callbacks.Callback):
+    """Writes codes (posterior means) of test images for the projector when training has ended.
+
+    Args:
+        directory: of event files: the projector looks for its files beside them.
+        examples: reads the test split; only called at the end. Where it raises ValueError (no such split), or its
+            images are none for the model, nothing is written.
+        count: how many codes, from the first; never more images than one sprite holds.
+        announce: is told in a line why nothing was written.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        examples: Callable[[], Examples],
+        count: int = 1000,
+        announce: Callable[[str], None] = print,
+    ) -> None:
+        super().__init__()
+        self.directory = directory
+        self.examples = examples
+        self.count = count
+        self.announce = announce
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Encodes the images and writes codes, labels, sprite, and last the file that names them."""
+        try:
+            images, labels = self.examples()
+            images = images[: min(self.count, (LARGEST // max(images.shape[1:3])) ** 2)]
+            loc = self.model.posteriors(images).loc
+        except ValueError as error:
+            self.announce(f"no codes for TensorBoard's projector: {error}")
+            return
+        if np.isfinite(loc).all():
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self._write(images, labels, loc)
+
+    def _write(self, images: np.ndarray, labels: np.ndarray | None, loc: np.ndarray) -> None:
+        codes, sprite = io.StringIO(), io.BytesIO()
+        np.savetxt(codes, loc, fmt="%.6g", delimiter="\t")
+        # The projector expects as many images a row as make a square.
+        whole = pictures.grid(images, margin=0)
+        Image.fromarray(whole[..., 0] if whole.shape[-1] == 1 else whole).save(sprite, "PNG")
+        rows = [f"{number}" if labels is None else f"{labels[number]}\t{number}" for number in range(len(loc))]
+        # A table of one column has no heading there.
+        heading = [] if labels is None else ["label\timage"]
+        embedding = EmbeddingInfo(tensor_name="test codes", tensor_path="codes.tsv", metadata_path="images.tsv")
+        embedding.sprite.image_path = "images.png"
+        embedding.sprite.single_image_dim.extend([images.shape[2], images.shape[1]])
+        config = text_format.MessageToString(ProjectorConfig(embeddings=[embedding]))
+        files = {
+            "codes.tsv": codes.getvalue().encode(),
+            "images.tsv": "\n".join([*heading, *rows, ""]).encode(),
+            "images.png": sprite.getvalue(),
+            PROJECTOR_FILENAME: config.encode(),
+        }
+        for name, content in files.items():
+            sibling = self.directory / f".{name}.tmp"
+            sibling.write_bytes(content)
+            sibling.replace(self.directory / name)

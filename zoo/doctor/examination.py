@@ -1,0 +1,84 @@
+"""The figures of a run or of a model: looked up where `zoo evaluate` has left them, measured where it has not."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo.doctor.diagnosis import FIGURES, VECTORS
+from zoo.run_directory import RunDirectory, RunError
+
+if TYPE_CHECKING:
+    from zoo.config import Experiment
+    from zoo.evaluation import Measured
+
+# What `FIGURES` needs of `zoo evaluate --metrics`.
+GROUPS = ("terms", "information")
+SPLIT = "test"
+
+
+def require_history(run: RunDirectory) -> None:
+    """Raises RunError where no epoch is finished, or the training has not ended; without importing Keras."""
+    written = run.metrics.read_text(encoding="utf-8") if run.metrics.is_file() else ""
+    if "\n" not in written:
+        again = f"zoo train --resume {run.path}"
+        raise RunError(f"{run.path}: has no finished epoch yet, so there is nothing to judge; go on with it: {again}")
+    run.require_model()
+
+
+def history(run: RunDirectory) -> list[dict[str, float]]:
+    """The epochs behind a run, as `metrics.jsonl` has them."""
+    from zoo.callbacks.record import rows
+
+    return rows(run.metrics)
+
+
+def examine_run(path: Path) -> dict[str, Measured]:
+    """The figures of a finished run on its test split, by name: `zoo.evaluation.Measured` each.
+
+    They are those of the run's `evaluation.json`; what is missing there is measured, and written there too.
+
+    Raises:
+        RunError: no run, one that has not ended, or one whose images or codes give no such figures (all alike, NaN).
+        ValueError: no test split.
+    """
+    from zoo.evaluation import Measured, evaluate
+
+    run = RunDirectory.open(path)
+    known = run.read(run.evaluation).get(SPLIT, {})
+    # Figures that an older zoo wrote lack some, or the values of each unit.
+    if not all(name in known and (name not in VECTORS or known[name].get("values")) for name in FIGURES):
+        evaluate(path, SPLIT, only=GROUPS)
+        known = run.read(run.evaluation)[SPLIT]
+    if missing := [name for name in FIGURES if name not in known]:
+        raise RunError(f"{path}: cannot be judged: its {SPLIT} images give no {' and no '.join(missing)}")
+    return {name: Measured(**known[name]) for name in FIGURES}
+
+
+def examine_model(path: Path, experiment: Experiment) -> dict[str, Measured]:
+    """The figures of a saved model on the test split of a configuration's data, by name.
+
+    Raises:
+        ValueError: no model of the zoo, images that it does not take, or figures that they do not give.
+    """
+    import keras
+
+    from zoo.evaluation import evaluate_model
+    from zoo.models.vae import VAE
+    from zoo.run import load_split
+
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    try:
+        model = keras.saving.load_model(path)
+    except (OSError, ValueError, TypeError) as error:
+        raise ValueError(f"{path}: cannot be loaded: {str(error).splitlines()[0]}") from None
+    if not isinstance(model, VAE):
+        raise ValueError(f"{path}: is a {type(model).__name__}, and no model of the zoo")
+    held_out = load_split(experiment, SPLIT)
+    model.check_images(held_out.images, f"data.{SPLIT}")
+    # A copy, as these images are not the model's training images, whose numbers some methods know.
+    found, _ = evaluate_model(model, held_out.take(slice(None)), held_out, only=GROUPS)
+    if missing := [name for name in FIGURES if name not in found]:
+        raise ValueError(f"{path}: cannot be judged: these {SPLIT} images give no {' and no '.join(missing)}")
+    return {name: found[name] for name in FIGURES}

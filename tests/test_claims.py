@@ -81,6 +81,13 @@ def test_judgements_leave_rows_of_the_zoos_recipe_out_of_the_papers_claim():
     assert "C" in found[0].because
 
 
+def test_a_best_row_says_which_of_the_papers_rows_it_was_not_compared_with():
+    rows = [Row("A", "digits", {"mutual_information": [2.0]}), Row("B", "digits", {"mutual_information": [1.0]})]
+    printed = {"digits": {"A": [1, 3, None], "B": [2, 1, 90], "D": [1, 2, 3]}}
+    found = judgements(table(rows={"A": {}, "B": {}, "D": {}}, printed=printed), rows)
+    assert found[0].verdict == "holds" and found[0].because.endswith("; not measured: D")
+
+
 def test_the_printed_numbers_are_judged_by_the_same_rule():
     claim = Claim(says="B is best", metric="mutual_information", best="B")
     assert printed_verdict(table(), claim, table().columns[1], "digits") == "does not hold"

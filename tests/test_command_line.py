@@ -9,28 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zoo import cli, configurations
+from zoo import configurations
 from zoo.data import load
 from zoo.run_directory import RunDirectory
 
 SHORT = ["--set", "train.epochs=2", "--set", "data.train=train[:256]", "--quiet"]
-
-
-def zoo(capsys, monkeypatch, *arguments):
-    """(exit code, standard output, standard error) of the command in this process."""
-    monkeypatch.setattr(sys, "argv", ["zoo", *map(str, arguments)])
-    capsys.readouterr()
-    try:
-        cli.main()
-        code = 0
-    except SystemExit as leaving:
-        code = leaving.code or 0
-    return code, *capsys.readouterr()
-
-
-@pytest.fixture
-def command(capsys, monkeypatch):
-    return lambda *arguments: zoo(capsys, monkeypatch, *arguments)
 
 
 @pytest.fixture(scope="module")

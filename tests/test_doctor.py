@@ -12,7 +12,7 @@ import tensorflow as tf
 from scipy import linalg, optimize
 
 import zoo
-from zoo import cli, configurations, metrics, run
+from zoo import configurations, metrics, run
 from zoo.doctor import advice, outlook
 from zoo.doctor.diagnosis import diagnose
 from zoo.evaluation import Measured
@@ -290,23 +290,6 @@ def trained(tmp_path_factory):
         run.train(configurations.load("digits/vae", [*SMALL, *settings]), RunDirectory(path), quiet=True, announce=str)
         runs[name] = path
     return runs
-
-
-@pytest.fixture
-def command(capsys, monkeypatch):
-    """(exit code, standard output, standard error) of the command in this process."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["zoo", *map(str, arguments)])
-        capsys.readouterr()
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as leaving:
-            code = leaving.code or 0
-        return code, *capsys.readouterr()
-
-    return call
 
 
 @pytest.mark.parametrize(("name", "code"), [("healthy", 0), ("collapsed", 1)])

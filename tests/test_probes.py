@@ -5,8 +5,11 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
 
-from zoo.metrics import knn_accuracy, linear_accuracy
+from zoo.metrics import knn_accuracy, linear_accuracy, softmax, softmax_accuracy, svm_accuracy
+
+PROBES = [knn_accuracy, linear_accuracy, softmax_accuracy, svm_accuracy]
 
 
 def blobs(n=400, m=150, d=5, classes=4, seed=0):
@@ -75,7 +78,68 @@ def test_linear_is_scikit_learns_regression():
     assert 0.3 < expected < 1
 
 
-@pytest.mark.parametrize("probe", [knn_accuracy, linear_accuracy])
+def test_svm_is_scikit_learns():
+    train_codes, train_labels, test_codes, test_labels = blobs(n=600, m=300, seed=1)
+    train_codes[:, 0] = 1e4 + 1e3 * train_codes[:, 0]  # the scaling matters to the penalty
+    test_codes[:, 0] = 1e4 + 1e3 * test_codes[:, 0]
+    scaler = StandardScaler().fit(train_codes)
+    peer = LinearSVC().fit(scaler.transform(train_codes), train_labels)
+    expected = peer.score(scaler.transform(test_codes), test_labels)
+    assert svm_accuracy(train_codes, train_labels, test_codes, test_labels) == expected
+    assert 0.3 < expected < 1
+    assert expected != linear_accuracy(train_codes, train_labels, test_codes, test_labels)
+
+
+def test_the_softmax_layer_is_trained_as_keras_would():
+    keras = pytest.importorskip("keras")
+    codes, labels, _, _ = blobs(n=600, d=5, classes=4)
+    features = softmax._with_bias(codes / 10)
+    weights = softmax._fit(features, labels, 4, seed=3, epochs=4)
+    generator = np.random.default_rng(3)
+    limit = math.sqrt(6 / (5 + 4))
+    layer = keras.layers.Dense(4, activation="softmax")
+    model = keras.Sequential([keras.Input((5,)), layer])
+    layer.set_weights([generator.uniform(-limit, limit, (5, 4)), np.zeros(4)])
+    model.compile(keras.optimizers.SGD(1e-3, momentum=0.9), "sparse_categorical_crossentropy")
+    first = layer.get_weights()[0]
+    for _ in range(4):
+        order = generator.permutation(600)
+        for rows in (order[:256], order[256:512], order[512:]):
+            model.train_on_batch(features[rows, :5], labels[rows])
+    np.testing.assert_allclose(weights, np.vstack(layer.get_weights()), atol=2e-6)
+    assert np.abs(weights[:5] - first).max() > 1e-3
+
+
+def test_the_softmax_layer_learns_for_its_epochs():
+    data = blobs(n=1000, m=500, seed=3)
+    found = softmax_accuracy(*data)
+    assert found == softmax_accuracy(*data, seed=0)
+    assert found == pytest.approx(linear_accuracy(*data), abs=0.1)
+    # Codes on a small scale: so short a training leaves what a fit until convergence finds.
+    small = data[0] / 1e4, data[1], data[2] / 1e4, data[3]
+    assert softmax_accuracy(*small) < found - 0.1
+    assert linear_accuracy(*small) == pytest.approx(linear_accuracy(*data), abs=0.02)
+
+
+def test_the_softmax_layers_epochs_follow_the_paper(monkeypatch):
+    seen = []
+    fit = softmax._fit
+    monkeypatch.setattr(softmax, "_fit", lambda *arguments: seen.append(arguments[2:]) or fit(*arguments, epochs=1))
+    softmax_accuracy(*blobs(), seed=9)
+    assert seen == [(4, 9)]
+    assert fit.__defaults__ == (200,)
+
+
+def test_codes_too_large_for_the_softmax_layer():
+    data = blobs()
+    # Scores of a million: their exponentials are not.
+    assert softmax_accuracy(1e4 * data[0], data[1], 1e4 * data[2], data[3]) > 0.4
+    for factor in (1e25, 1e60):
+        with pytest.raises(ValueError, match=r"^train_codes reach .*e\+.*: too large for the softmax layer"):
+            softmax_accuracy(factor * data[0], *data[1:])
+
+
+@pytest.mark.parametrize("probe", PROBES)
 def test_labels_and_codes_of_any_kind(probe):
     tf = pytest.importorskip("tensorflow")
     train_codes, train_labels, test_codes, test_labels = blobs()
@@ -89,7 +153,7 @@ def test_labels_and_codes_of_any_kind(probe):
     assert probe(*floats) == expected
 
 
-@pytest.mark.parametrize("probe", [knn_accuracy, linear_accuracy])
+@pytest.mark.parametrize("probe", PROBES)
 def test_a_class_never_seen_is_an_error_of_the_probe(probe):
     train_codes, train_labels, test_codes, test_labels = blobs()
     assert probe(train_codes, train_labels, test_codes, test_labels + 100) == 0.0
@@ -122,7 +186,7 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize("probe", [knn_accuracy, linear_accuracy])
+@pytest.mark.parametrize("probe", PROBES)
 @pytest.mark.parametrize(("arguments", "message"), BAD)
 def test_bad_codes_and_labels(probe, arguments, message):
     with pytest.raises(ValueError, match=message):

@@ -3,12 +3,10 @@
 import csv
 import json
 import statistics
-import sys
 
 import pytest
 import yaml
 
-from zoo import cli
 from zoo.report.needs import Needs, needs_of, relative
 from zoo.report.paper_table import Column, Evaluation
 from zoo.run_directory import RunDirectory
@@ -45,17 +43,6 @@ TABLE = {
 }
 
 
-def zoo(capsys, monkeypatch, *arguments):
-    monkeypatch.setattr(sys, "argv", ["zoo", *map(str, arguments)])
-    capsys.readouterr()
-    try:
-        cli.main()
-        code = 0
-    except SystemExit as leaving:
-        code = leaving.code or 0
-    return code, *capsys.readouterr()
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("reproduce")
@@ -64,10 +51,10 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def reproduce(capsys, monkeypatch, folder):
+def reproduce(command, folder):
     def call(*arguments):
         places = ["--runs", folder / "runs", "--to", folder / "report"]
-        return zoo(capsys, monkeypatch, "reproduce", folder / "t.yaml", "--budget", "small", *places, *arguments)
+        return command("reproduce", folder / "t.yaml", "--budget", "small", *places, *arguments)
 
     return call
 
@@ -92,7 +79,7 @@ def test_a_table_is_trained_evaluated_and_reported_and_not_trained_twice(reprodu
 
     # What the report says is what the evaluations hold.
     found = [json.loads(run.evaluation.read_text()) for run in vaes]
-    text = (folder / "report" / "report.md").read_text(encoding="utf-8")
+    text = (folder / "report" / "report.md").read_text(encoding="utf-8").replace("**", "")
     for name, factor in (("rate", 1), ("mutual_information", 1), ("knn_accuracy", 100)):
         values = [factor * one["test"][name]["value"] for one in found]
         assert f"{statistics.fmean(values):.2f} ({statistics.stdev(values):.2f})" in text
@@ -150,16 +137,16 @@ def test_what_cannot_run_is_a_line_and_the_rest_is_reported(reproduce, folder, m
         ([], "needs a TABLE"),
         (["contrastive/table3", "--budget", "tiny"], "no 'tiny'"),
         (["contrastive/table3", "--only", "minst"], "did you mean 'mnist'"),
-        (["contrastive/table3", "--epochs", "0"], "0"),
+        (["contrastive/table3", "--epochs", "0"], "--epochs"),
     ],
 )
-def test_mistakes_are_one_line(capsys, monkeypatch, arguments, message):
-    code, _, err = zoo(capsys, monkeypatch, "reproduce", *arguments)
+def test_mistakes_are_one_line(command, arguments, message):
+    code, _, err = command("reproduce", *arguments)
     assert code == 2 and message in err and err.count("\n") == 1
 
 
-def test_the_listing_names_every_table_and_what_it_waits_for(capsys, monkeypatch):
-    code, out, _ = zoo(capsys, monkeypatch, "reproduce", "--list")
+def test_the_listing_names_every_table_and_what_it_waits_for(command):
+    code, out, _ = command("reproduce", "--list")
     line = next(line for line in out.splitlines() if line.startswith("papers/contrastive/table3 "))
     assert code == 0 and "method info" in line
 
@@ -190,16 +177,16 @@ def test_factors_are_relative_to_the_first_row():
     assert relative({"VAE": [2.0, 4.0], "B": [6.0]}, column) == {"VAE": [2 / 3, 4 / 3], "B": [2.0]}
 
 
-def test_a_report_on_runs_of_ones_own(reproduce, folder, capsys, monkeypatch, tmp_path):
+def test_a_report_on_runs_of_ones_own(reproduce, folder, command, tmp_path):
     reproduce()
     runs = sorted((folder / "runs" / "papers" / "own").iterdir())
     runs = [run for run in runs if (run / "evaluation.json").is_file()]
-    code, _, err = zoo(capsys, monkeypatch, "report", *runs, "--to", tmp_path / "mine")
+    code, _, err = command("report", *runs, "--to", tmp_path / "mine")
     assert code == 0, err
     text = (tmp_path / "mine" / "report.md").read_text(encoding="utf-8")
     assert "vae, model.beta 1.0" in text and "vae, model.beta 20.0" in text
 
-    again = zoo(capsys, monkeypatch, "report", runs[0], runs[0], "--to", tmp_path / "x")
+    again = command("report", runs[0], runs[0], "--to", tmp_path / "x")
     assert again[0] == 2 and "once" in again[2] and not (tmp_path / "x").exists()
 
     other = tmp_path / "other"
@@ -207,9 +194,9 @@ def test_a_report_on_runs_of_ones_own(reproduce, folder, capsys, monkeypatch, tm
     for name in ("model.keras", "evaluation.json"):
         (other / name).write_bytes((runs[0] / name).read_bytes())
     (other / "config.yaml").write_text((runs[0] / "config.yaml").read_text().replace("name: digits", "name: mnist"))
-    code, _, err = zoo(capsys, monkeypatch, "report", runs[0], other, "--to", tmp_path / "x")
+    code, _, err = command("report", runs[0], other, "--to", tmp_path / "x")
     assert code == 2 and "'digits'" in err and "'mnist'" in err and str(other) in err and not (tmp_path / "x").exists()
 
     (other / "evaluation.json").unlink()
-    code, _, err = zoo(capsys, monkeypatch, "report", other)
+    code, _, err = command("report", other)
     assert code == 2 and "has not been evaluated" in err

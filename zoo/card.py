@@ -41,12 +41,16 @@ class Figure(_Record):
         unit: such as `nats`.
         examples: how many it was measured on.
         note: how it was estimated.
+        error: standard error of a mean over examples.
+        values: the entries of a vector, such as one for each latent unit.
     """
 
     value: float
     unit: str
     examples: int
     note: str = ""
+    error: float | None = None
+    values: list[float] | None = None
 
 
 class DataSet(_Record):
@@ -231,7 +235,7 @@ Licence of the weights: {self.licence}. Checksum over the SavedModel's files: `{
         lines = ["| split | metric | value | unit | examples | how |", "|---|---|---:|---|---:|---|"]
         for split, figures in self.metrics.items():
             for name, figure in figures.items():
-                value = f"{figure.value:.4g}"
+                value = f"{figure.value:.4g}" + ("" if figure.error is None else f" ± {figure.error:.2g}")
                 lines.append(
                     f"| {split} | `{name}` | {value} | {figure.unit} | {figure.examples:,} | {figure.note or '–'} |"
                 )

@@ -2,95 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-
-from zoo import data, metrics
-from zoo.models.codec import Posterior
+from zoo import __version__, data, measurement
+from zoo.measurement import GROUPS, PROBES, Measured, Subject, check_groups
 from zoo.models.vae import VAE
 from zoo.parameters import nearest
 from zoo.run import load_model, load_split, write_evaluation
-from zoo.run_directory import RunDirectory
+from zoo.run_directory import RunDirectory, RunError
 
-PROBES = ("knn", "linear")
-GROUPS = ("terms", "information", *PROBES, "nll")
-
-
-class Measured(NamedTuple):
-    """A figure with what is needed to read it."""
-
-    value: float
-    unit: str
-    examples: int
-    note: str = ""
-
-
-# What is no sum of nats.
-_UNITS = {"sum_of_squares": "squared pixels", "triplet": "squared distance of codes"}
-
-
-def _terms(model: VAE, images: np.ndarray, numbered: bool) -> dict[str, Measured]:
-    size = min(500, len(images))
-    # Only the training set's images have the numbers that a classifier of them knows.
-    x = data.with_index(images) if numbered else images
-    values = model.evaluate(x, batch_size=size, verbose=0, return_dict=True)
-    among = {"critic", "triplet"} | ({"info_nce"} if getattr(model, "queue_size", None) == 0 else set())
-    found = {}
-    for name, value in values.items():
-        note = f"among batches of {size} images" if name in among else ""
-        unit = _UNITS.get(name.removeprefix("transformed_"), "nats")
-        found[name] = Measured(float(value), unit, len(images), note)
-    return found
-
-
-def _under_priors(priors: dict[str, float], posteriors: Posterior, distortion: float) -> dict[str, Measured]:
-    """Rate and ELBO with N(0, v·I) in place of N(0, I), for each of the priors v."""
-    found, n = {}, len(posteriors.loc)
-    for name, variance in priors.items():
-        rate = float(np.mean(metrics.rate(*posteriors, prior_variance=variance)))
-        note = f"prior variance {variance:.4g}"
-        found[f"rate_{name}_prior"] = Measured(rate, "nats", n, note)
-        found[f"elbo_{name}_prior"] = Measured(-distortion - rate, "nats", n, note)
-    return found
-
-
-def _information(loc: np.ndarray, scale: np.ndarray) -> dict[str, Measured]:
-    n, dim = loc.shape
-    found = metrics.decompose_rate(loc, scale)
-    bound = f"cannot exceed log n = {np.log(n):.2f}"
-    return {
-        "mutual_information": Measured(found.mutual_information, "nats", n, bound),
-        "marginal_kl": Measured(found.marginal_kl, "nats", n),
-        "active_units": Measured(metrics.active_units(loc), f"units of {dim}", n),
-    }
-
-
-def _probes(
-    model: VAE, train: data.Examples, held_out: data.Examples, loc: np.ndarray, names: list[str]
-) -> tuple[dict[str, Measured], list[str]]:
-    """Accuracies of the probes that the data allow, and why others are left out; loc are the held-out codes."""
-    if train.labels is None or held_out.labels is None:
-        return {}, [f"{' and '.join(names)}: the data have no labels, which a probe needs"]
-    if not np.isin(held_out.labels, train.labels).any():
-        return {}, [f"{' and '.join(names)}: no class of this split occurs in the training split"]
-    train_codes = loc if train is held_out else model.posteriors(train.images).loc
-    codes = (train_codes, train.labels, loc, held_out.labels)
-    n, found, left_out = len(train.images), {}, []
-    neighbours = min(200, n)
-    for name in names:
-        try:
-            if name == "knn":
-                value = metrics.knn_accuracy(*codes, neighbours=neighbours)
-                note = f"{neighbours} neighbours among {n:,} training codes"
-            else:
-                value, note = metrics.linear_accuracy(*codes), f"logistic regression on {n:,} training codes"
-            found[f"{name}_accuracy"] = Measured(value, "fraction", len(held_out.images), note)
-        except ValueError as error:
-            left_out.append(f"{name}: {error}")
-    return found, left_out
+__all__ = ["GROUPS", "PROBES", "Measured", "evaluate", "evaluate_model", "loading", "other_version"]
 
 
 def evaluate_model(
@@ -101,10 +26,14 @@ def evaluate_model(
     only: tuple[str, ...] = (),
     nll_samples: int = 0,
     nll_images: int = 1000,
-    progress: Callable[[int], None] | None = None,
+    prior_variance: float | None = None,
+    progress: Callable[[str, float], None] | None = None,
     validation: Callable[[], data.Examples] | None = None,
 ) -> tuple[dict[str, Measured], list[str]]:
     """All metrics that fit.
+
+    Means over examples have a standard error: of terms, rates and likelihoods from each image's own value, of an
+    accuracy the binomial one.
 
     Args:
         model: trained.
@@ -113,7 +42,8 @@ def evaluate_model(
         only: of `GROUPS`; all by default.
         nll_samples: importance samples an image; 0 leaves the negative log-likelihood out.
         nll_images: on how many images, from the first.
-        progress: is told how many images of the likelihood are done.
+        prior_variance: v of a prior N(0, v·I) to take rate and ELBO under too, as `…_chosen_prior`.
+        progress: is told the group that is being measured, and the share of all that is done.
         validation: reads the validation split, for methods that tune the test's prior on it; without it, such figures
             are missing.
 
@@ -121,38 +51,60 @@ def evaluate_model(
         The figures by name, and what was left out and why, a line each.
 
     Raises:
-        ValueError: an unknown group, or one asked for that the data do not allow.
+        ValueError: an unknown group, nothing among those asked for that the data allow, or images that the model does
+            not take.
     """
-    for name in only:
-        if name not in GROUPS:
-            raise ValueError(f"metrics: no {name!r}; {nearest(name, GROUPS)}")
+    wanted = tuple(name for name in GROUPS if name in (check_groups(only) or GROUPS))
     if "nll" in only and not nll_samples:
         raise ValueError("metrics: nll needs a number of samples (--nll-samples)")
-    wanted = only or GROUPS
-    found: dict[str, Measured] = {}
-    left_out: list[str] = []
-    priors: dict[str, float] = {}
-    if "terms" in wanted:
-        found |= _terms(model, held_out.images, model.needs_index and held_out is train)
+    if not nll_samples:
+        wanted = tuple(name for name in wanted if name != "nll")
+    if prior_variance is not None:
+        if not 0 < prior_variance < math.inf:
+            raise ValueError(f"prior variance: must be positive and finite, got {prior_variance!r}")
+        if "terms" not in wanted:
+            raise ValueError("prior variance: its rate and ELBO are among the terms, which are not asked for")
+    subject = Subject(model, train, held_out)
+
+    def terms() -> dict[str, Measured]:
         tune = None if validation is None else lambda: model.posteriors(validation().images)
-        priors = model.evaluation_priors(tune)
-    probes = [name for name in PROBES if name in wanted]
-    if probes or priors or "information" in wanted:
-        posteriors = model.posteriors(held_out.images)
-    if priors:
-        found |= _under_priors(priors, posteriors, found["distortion"].value)
-    if "information" in wanted:
-        found |= _information(*posteriors)
-    if probes:
-        measured, left_out = _probes(model, train, held_out, posteriors.loc, probes)
-        if left_out and only:
-            raise ValueError(left_out[0])
-        found |= measured
-    if "nll" in wanted and nll_samples:
-        values = metrics.negative_log_likelihood(model, held_out.images[:nll_images], nll_samples, progress=progress)
-        error = float(np.std(values) / np.sqrt(len(values)))
-        note = f"{nll_samples} importance samples an image; ± {error:.2f}"
-        found["nll"] = Measured(float(np.mean(values)), "nats", len(values), note)
+        chosen = {} if prior_variance is None else {"chosen": prior_variance}
+        priors = {**model.evaluation_priors(tune), **chosen}
+        return {**measurement.terms(subject), **measurement.under_priors(subject, priors)}
+
+    def likelihood() -> dict[str, Measured]:
+        count = min(nll_images, len(held_out.images))
+        share = None if progress is None else lambda done: tell("nll", done / count)
+        return measurement.likelihood(subject, nll_samples, nll_images, share)
+
+    def tell(name: str, done: float = 0.0) -> None:
+        if progress:
+            progress(name, (wanted.index(name) + done) / len(wanted))
+
+    measures: dict[str, Callable[[], dict[str, Measured]]] = {
+        "terms": terms,
+        "information": lambda: measurement.information(subject),
+        "consistency": lambda: measurement.consistency(subject),
+        **{name: lambda name=name: measurement.probe(subject, name) for name in PROBES},
+        "nll": likelihood,
+    }
+    found: dict[str, Measured] = {}
+    reasons: dict[str, list[str]] = {}
+    for name in wanted:
+        tell(name)
+        try:
+            figures = measures[name]()
+        except ValueError as error:
+            reasons.setdefault(str(error), []).append(name)
+            continue
+        for figure, measured in figures.items():
+            if math.isfinite(measured.value):
+                found[figure] = measured
+            else:
+                reasons.setdefault(f"is {measured.value} on these images", []).append(figure)
+    left_out = [f"{', '.join(names)}: {reason}" for reason, names in reasons.items()]
+    if not found:
+        raise ValueError(f"nothing could be measured: {'; '.join(left_out)}")
     return found, left_out
 
 
@@ -165,8 +117,8 @@ def evaluate(path: Path, split: str = "test", **arguments: Any) -> tuple[dict[st
         **arguments: those of `evaluate_model`, but for `validation`.
 
     Raises:
-        ValueError: an unknown split.
-        RunError: no run, or one that has not ended.
+        ValueError: an unknown split, or as `evaluate_model`.
+        RunError: no run, one that has not ended, or one that this version of the zoo cannot load.
     """
     splits = ("train", "validation", "test")
     if split not in splits:
@@ -174,13 +126,39 @@ def evaluate(path: Path, split: str = "test", **arguments: Any) -> tuple[dict[st
     run = RunDirectory.open(path)
     run.require_model()
     run.read(run.evaluation)
-    experiment = run.experiment()
+    with loading(run):
+        experiment = run.experiment()
+        model = load_model(run)
     held_out = load_split(experiment, split)
     train = held_out if split == "train" else load_split(experiment, "train")
 
     def validation() -> data.Examples:
         return held_out if split == "validation" else load_split(experiment, "validation")
 
-    found, left_out = evaluate_model(load_model(run), train, held_out, validation=validation, **arguments)
+    found, left_out = evaluate_model(model, train, held_out, validation=validation, **arguments)
     write_evaluation(run, split, {name: measured._asdict() for name, measured in found.items()})
     return found, left_out
+
+
+def other_version(run: RunDirectory) -> str | None:
+    """The version of the zoo that wrote a run, where it is not this one (and is known)."""
+    theirs = run.read(run.environment).get("zoo")
+    return None if theirs is None or theirs == __version__ else str(theirs)
+
+
+@contextmanager
+def loading(run: RunDirectory) -> Iterator[None]:
+    """Around what reads a run: where that fails, and another version wrote the run, the error names both.
+
+    Raises:
+        RunError: in place of any error, if another version of the zoo wrote the run; else errors are left as they are.
+    """
+    try:
+        yield
+    except Exception as error:
+        theirs = other_version(run)
+        if theirs is None:
+            raise
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        versions = f"was written by version {theirs} of the zoo, and version {__version__} cannot load it"
+        raise RunError(f"{run.path}: {versions}: {reason}") from None

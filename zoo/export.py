@@ -170,7 +170,11 @@ def update_index(exports: Path) -> Path:
     """
     entries: list[dict[str, Any]] = []
     for name, card in cards(exports).items():
-        kept = card.model_dump(mode="json", include={"method", "image_shape", "latent_dim", "metrics", "checksum"})
+        kept = card.model_dump(
+            mode="json",
+            include={"method", "image_shape", "latent_dim", "metrics", "checksum"},
+            exclude_none=True,
+        )
         entries.append({"name": name, "summary": card.summary(), "data": card.data.name, **kept})
     with replacing(exports / INDEX) as sibling:
         sibling.write_text(json.dumps({"exports": entries}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

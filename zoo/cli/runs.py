@@ -99,26 +99,48 @@ def evaluate(
         int, typer.Option(min=0, help="Importance samples for the negative log-likelihood; 0 leaves it out.")
     ] = 0,
     nll_images: Annotated[int, typer.Option(min=1, help="On how many images of the split.")] = 1000,
+    prior_variance: Annotated[
+        float | None,
+        typer.Option(metavar="V", help="Rate and ELBO under the prior N(0, V·I) too.", show_default=False),
+    ] = None,
     metrics: Annotated[
-        str | None, typer.Option(help="Only these, with commas: terms,information,knn,linear,nll.", show_default=False)
+        str | None,
+        typer.Option(
+            help="Only these, with commas: terms,information,consistency,knn,linear,softmax,svm,nll.",
+            show_default=False,
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Measure a trained run on a split."""
+    from zoo.measurement import check_groups
     from zoo.run_directory import RunDirectory
 
-    RunDirectory.open(run).require_model()
+    directory = RunDirectory.open(run)
+    directory.require_model()
     if split not in ("train", "validation", "test"):
         fail(f"--split: no {split!r}; one of: train, validation, test")
+    chosen = check_groups(name.strip() for name in metrics.split(",")) if metrics else ()
+    if prior_variance is not None and not 0 < prior_variance < float("inf"):
+        fail(f"--prior-variance: must be positive and finite, got {prior_variance:g}")
     load_tensorflow()
+    from zoo import __version__
     from zoo.evaluation import evaluate as evaluate_run
-    from zoo.report.tables import evaluation_table, progress_of
+    from zoo.evaluation import other_version
+    from zoo.report.tables import evaluation_table, progress_over_tasks
 
-    chosen = tuple(name.strip() for name in metrics.split(",")) if metrics else ()
-    with progress_of("likelihood", nll_images if nll_samples else 0, quiet) as progress:
+    if theirs := other_version(directory):
+        say(f"{run}: was written by version {theirs} of the zoo; this is version {__version__}")
+    with progress_over_tasks(quiet) as progress:
         found, left_out = evaluate_run(
-            run, split, only=chosen, nll_samples=nll_samples, nll_images=nll_images, progress=progress
+            run,
+            split,
+            only=chosen,
+            nll_samples=nll_samples,
+            nll_images=nll_images,
+            prior_variance=prior_variance,
+            progress=progress,
         )
     if as_json:
         print(json.dumps({name: measured._asdict() for name, measured in found.items()}, indent=2))

@@ -9,37 +9,89 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from zoo.metrics.annealed import annealed_negative_log_likelihood
+    from zoo.metrics.info_nce import info_nce_bound, info_nce_bound_by_example
     from zoo.metrics.information import (
         RateDecomposition,
+        RateTerms,
         active_units,
         decompose_rate,
+        decompose_rate_by_example,
         marginal_kl,
         mutual_information,
         rate,
         rate_per_unit,
         unit_variances,
     )
-    from zoo.metrics.likelihood import negative_log_likelihood
-    from zoo.metrics.probes import knn_accuracy, linear_accuracy
+    from zoo.metrics.likelihood import (
+        ImportanceWeighted,
+        UnreliableEstimateWarning,
+        importance_weighted,
+        negative_log_likelihood,
+    )
+    from zoo.metrics.linear import Spectrum, beta_limits, kept_units, learned_variance, spectrum
+    from zoo.metrics.probes import knn_accuracy, linear_accuracy, svm_accuracy
+    from zoo.metrics.sensitivity import consistency, decoder_sensitivity
+    from zoo.metrics.shapes import chamfer_distance
+    from zoo.metrics.softmax import softmax_accuracy
+    from zoo.metrics.units import bits_per_dimension, perplexity
 
 __all__ = [
+    "ImportanceWeighted",
     "RateDecomposition",
+    "RateTerms",
+    "Spectrum",
+    "UnreliableEstimateWarning",
     "active_units",
+    "annealed_negative_log_likelihood",
+    "beta_limits",
+    "bits_per_dimension",
+    "chamfer_distance",
+    "consistency",
+    "decoder_sensitivity",
     "decompose_rate",
+    "decompose_rate_by_example",
+    "importance_weighted",
+    "info_nce_bound",
+    "info_nce_bound_by_example",
+    "kept_units",
     "knn_accuracy",
+    "learned_variance",
     "linear_accuracy",
     "marginal_kl",
     "mutual_information",
     "negative_log_likelihood",
+    "perplexity",
     "rate",
     "rate_per_unit",
+    "softmax_accuracy",
+    "spectrum",
+    "svm_accuracy",
     "unit_variances",
 ]
 
 _ELSEWHERE = {
+    "ImportanceWeighted": "likelihood",
+    "Spectrum": "linear",
+    "UnreliableEstimateWarning": "likelihood",
+    "annealed_negative_log_likelihood": "annealed",
+    "beta_limits": "linear",
+    "bits_per_dimension": "units",
+    "chamfer_distance": "shapes",
+    "consistency": "sensitivity",
+    "decoder_sensitivity": "sensitivity",
+    "importance_weighted": "likelihood",
+    "info_nce_bound": "info_nce",
+    "info_nce_bound_by_example": "info_nce",
+    "kept_units": "linear",
     "knn_accuracy": "probes",
+    "learned_variance": "linear",
     "linear_accuracy": "probes",
     "negative_log_likelihood": "likelihood",
+    "perplexity": "units",
+    "softmax_accuracy": "softmax",
+    "spectrum": "linear",
+    "svm_accuracy": "probes",
 }
 
 

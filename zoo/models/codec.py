@@ -86,6 +86,10 @@ class Codec(ObjectiveModel):
         seed = random.randrange(2**31) if seed is None else seed
         return self.decode(tf.random.stateless_normal([n, self.latent_dim], [seed, 0]))
 
+    def log_likelihood(self, x: Any, z: tf.Tensor) -> tf.Tensor:
+        """Log p(x|z) in nats of images [batch, h, w, c] under codes [..., batch, latent_dim]: [..., batch]."""
+        return self.generate(z).log_prob(self._pixels(x, "log_likelihood"))
+
     def log_weights(self, x: Any, samples: int, seed: Any = 0) -> tf.Tensor:
         """Log p(x, z) − log q(z|x) for z ~ q(z|x), in nats: [samples, batch].
 

@@ -54,7 +54,8 @@ def conv(image_shape: tuple, latent_dim: int, output_activation: str = "linear")
         elif last:
             x = layers.Conv2DTranspose(filters, 3, strides=2, padding="valid", output_padding=1)(x)
         else:
-            x = layers.Cropping2D(1)(layers.Conv2DTranspose(filters, 3, strides=2, padding="valid")(x))
+            # What a padding of 1 leaves: 2n − 1 pixels.
+            x = layers.Conv2DTranspose(filters, 3, strides=2, padding="same", output_padding=0)(x)
         x = layers.ReLU()(FusedBatchNormalization(momentum=0.9, epsilon=1e-5)(x))
     x = layers.Conv2DTranspose(image_shape[2], 3, padding="same")(x)
     outputs = layers.Activation(output_activation, dtype="float32")(x)

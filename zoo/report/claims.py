@@ -96,6 +96,9 @@ def judgements(table: PaperTable, rows: list[Row]) -> list[Judgement]:
             papers = {name: one for name, one in measured.items() if table.rows[name].recipe == "printed"}
             ours = {name: one for name, one in measured.items() if name not in papers}
             verdict, because = judge(claim, column.better, papers, ours)
+            absent = [row for row in table.printed.get(data, {}) if row not in papers]
+            if claim.best is not None and absent and verdict != "not measured":
+                because += f"; not measured: {', '.join(absent)}"
             found.append(Judgement(claim.says, data, verdict, because, printed_verdict(table, claim, column, data)))
     return found
 

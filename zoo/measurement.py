@@ -1,0 +1,256 @@
+"""What an evaluation measures, a function for each group of figures; importing it loads nothing heavy."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from zoo import data, metrics
+from zoo.parameters import nearest
+
+if TYPE_CHECKING:
+    from zoo.models.codec import Posterior
+    from zoo.models.vae import VAE
+
+PROBES = ("knn", "linear", "softmax", "svm")
+GROUPS = ("terms", "information", "consistency", *PROBES, "nll")
+
+# Images that are encoded, and whose terms are taken, at a time.
+_BATCH = 500
+# Examples among which the InfoNCE bound tells the true one.
+_AMONG = 256
+# What is no sum of nats.
+_UNITS = {"sum_of_squares": "squared pixels", "triplet": "squared distance of codes"}
+
+
+class Measured(NamedTuple):
+    """A figure with what is needed to read it.
+
+    Attributes:
+        value: as measured; for a vector the sum or the mean of its entries, as the note says.
+        unit: such as `nats`.
+        examples: how many it was measured on.
+        note: how it was estimated.
+        error: standard error of a mean over examples; None where the figure is no such mean.
+        values: the entries of a vector, such as one for each latent unit.
+    """
+
+    value: float
+    unit: str
+    examples: int
+    note: str = ""
+    error: float | None = None
+    values: list[float] | None = None
+
+
+def check_groups(names: Iterable[str]) -> tuple[str, ...]:
+    """The names of groups, as they were given.
+
+    Raises:
+        ValueError: an unknown one.
+    """
+    names = tuple(names)
+    for name in names:
+        if name not in GROUPS:
+            raise ValueError(f"metrics: no {name!r}; {nearest(name, GROUPS)}")
+    return names
+
+
+def mean_of(values: Any, unit: str, note: str = "") -> Measured:
+    """The mean of one value an example, [n], with its standard error (none for a single example)."""
+    values = np.asarray(values, np.float64)
+    n = len(values)
+    error = float(values.std(ddof=1) / np.sqrt(n)) if n > 1 else None
+    return Measured(float(values.mean()), unit, n, note, error)
+
+
+class Subject:
+    """A model on the data that it is measured on; what several groups need is computed once.
+
+    Args:
+        model: trained.
+        train: what probes learn from.
+        held_out: what everything is measured on.
+
+    Raises:
+        ValueError: images that the model does not take.
+    """
+
+    def __init__(self, model: VAE, train: data.Examples, held_out: data.Examples) -> None:
+        model.check_images(held_out.images, "evaluate")
+        self.model, self.train, self.held_out = model, train, held_out
+
+    @cached_property
+    def posteriors(self) -> Posterior:
+        """Of the held-out images: loc and scale, [n, d] each."""
+        return self.model.posteriors(self.held_out.images, _BATCH)
+
+    @cached_property
+    def train_codes(self) -> np.ndarray:
+        """The posterior means of the training images, [n, d]."""
+        if self.train is self.held_out:
+            return self.posteriors.loc
+        return self.model.posteriors(self.train.images, _BATCH).loc
+
+    @cached_property
+    def term_values(self) -> dict[str, np.ndarray]:
+        """Every term of the objective, the loss and the ELBO by name, one value for each held-out image, [n].
+
+        The terms of `model.evaluate` in the same batches with the same noise, which only keeps their means.
+        """
+        import tensorflow as tf
+
+        model, images = self.model, self.held_out.images
+        # Only the training set's images have the numbers that a classifier of them knows.
+        numbered = model.needs_index and self.held_out is self.train
+
+        @tf.function(
+            autograph=False,
+            input_signature=[tf.TensorSpec([None, *images.shape[1:]], images.dtype), tf.TensorSpec([None], tf.int64)],
+        )
+        def objective(x: tf.Tensor, index: tf.Tensor) -> dict[str, tf.Tensor]:
+            return model.objective({"x": x, "index": index} if numbered else x, training=False)
+
+        model.reset_metrics()
+        parts = []
+        for start in range(0, len(images), _BATCH):
+            x = tf.constant(images[start : start + _BATCH])
+            parts.append(objective(x, tf.range(start, start + len(x), dtype=tf.int64)))
+            model.evaluation_step.assign_add(1)
+        model.reset_metrics()
+        return {name: np.concatenate([part[name] for part in parts]).astype(np.float64) for name in parts[0]}
+
+
+def terms(subject: Subject) -> dict[str, Measured]:
+    """The terms of the objective, the loss and the ELBO; errors from the images' own values.
+
+    Where a term sets the images of a batch against each other, its values depend on one another, and the error is
+    a rough one.
+    """
+    size = min(_BATCH, len(subject.held_out.images))
+    among = {"critic", "triplet"} | ({"info_nce"} if getattr(subject.model, "queue_size", None) == 0 else set())
+    found = {}
+    for name, values in subject.term_values.items():
+        note = f"among batches of {size} images" if name in among else ""
+        if name == "consistency":
+            note = "the method's own term and transformation"
+        found[name] = mean_of(values, _UNITS.get(name.removeprefix("transformed_"), "nats"), note)
+    return found
+
+
+def under_priors(subject: Subject, priors: dict[str, float]) -> dict[str, Measured]:
+    """Rate and ELBO with N(0, v·I) in place of N(0, I), for each of the priors v by name."""
+    found = {}
+    for name, variance in priors.items():
+        rate, note = metrics.rate(*subject.posteriors, prior_variance=variance), f"prior variance {variance:.4g}"
+        found[f"rate_{name}_prior"] = mean_of(rate, "nats", note)
+        found[f"elbo_{name}_prior"] = mean_of(-subject.term_values["distortion"] - rate, "nats", note)
+    return found
+
+
+def information(subject: Subject) -> dict[str, Measured]:
+    """What the codes say about the images, unit by unit and together, and what the decoder makes of them."""
+    loc, scale = subject.posteriors
+    n, dim = loc.shape
+    split = metrics.decompose_rate_by_example(loc, scale)
+    means = split.means()
+    mutual = mean_of(split.mutual_information, "nats", f"cannot exceed log n = {np.log(n):.2f}")
+    rates, variances = metrics.rate_per_unit(loc, scale), metrics.unit_variances(loc)
+    found = {
+        "mutual_information": mutual._replace(value=means.mutual_information),
+        "marginal_kl": mean_of(split.marginal_kl, "nats")._replace(value=means.marginal_kl),
+    }
+    if n > 1:
+        among = min(_AMONG, n)
+        note = f"among {among} examples: cannot exceed log {among} = {np.log(among):.2f}"
+        found["info_nce_bound"] = mean_of(metrics.info_nce_bound_by_example(loc, scale, batch=among), "nats", note)
+    rate = mean_of(metrics.rate(loc, scale), "nats", f"sum over units, the greatest {rates.max():.3g}")
+    found |= {
+        "active_units": Measured(metrics.active_units(loc), f"units of {dim}", n, "variance of loc above 0.01"),
+        "rate_per_unit": rate._replace(values=rates.tolist()),
+        "unit_variances": Measured(
+            float(variances.mean()), "squared units of z", n, "mean over units", values=variances.tolist()
+        ),
+    }
+    try:
+        sensitivity = metrics.decoder_sensitivity(subject.model, subject.held_out.images)
+        found["decoder_sensitivity"] = Measured(sensitivity, "share of variance", n, "decoded codes against the images")
+    except ValueError:
+        pass  # images that are all alike have no variance to take a share of
+    return found
+
+
+def consistency(subject: Subject) -> dict[str, Measured]:
+    """KL between the posteriors of an image and of its transformation, the default one for every method."""
+    from zoo.transformations import RandomAffine
+
+    layer = RandomAffine()
+    values = metrics.consistency(subject.model, subject.held_out.images, layer)
+    note = f"shift to ±{layer.translate:g} px, turn to ±{layer.rotate:g}°, scale by 1 ± {layer.scale:g}"
+    return {"consistency": mean_of(values, "nats", note)}
+
+
+def probe(subject: Subject, name: str) -> dict[str, Measured]:
+    """The accuracy of one of `PROBES`, with its binomial standard error.
+
+    Raises:
+        ValueError: data or codes that the probe cannot learn from.
+    """
+    train, held_out = subject.train, subject.held_out
+    if train.labels is None or held_out.labels is None:
+        raise ValueError("the data have no labels, which a probe needs")
+    if len(held_out.labels) == len(held_out.images) and not np.isin(held_out.labels, train.labels).any():
+        raise ValueError("no class of this split occurs in the training split")
+    codes = (subject.train_codes, train.labels, subject.posteriors.loc, held_out.labels)
+    n, m = len(train.images), len(held_out.images)
+    if name == "knn":
+        neighbours = min(200, n)
+        value = metrics.knn_accuracy(*codes, neighbours=neighbours)
+        note = f"{neighbours} neighbours among {n:,} training codes"
+    else:
+        accuracy: dict[str, tuple[Callable[..., float], str]] = {
+            "linear": (metrics.linear_accuracy, "logistic regression"),
+            "softmax": (metrics.softmax_accuracy, "200 epochs of a softmax layer"),
+            "svm": (metrics.svm_accuracy, "linear support vector machine"),
+        }
+        function, what = accuracy[name]
+        value, note = function(*codes), f"{what} on {n:,} training codes"
+    return {f"{name}_accuracy": Measured(value, "fraction", m, note, float(np.sqrt(value * (1 - value) / m)))}
+
+
+def likelihood(
+    subject: Subject, samples: int, images: int, progress: Callable[[int], None] | None
+) -> dict[str, Measured]:
+    """−log p(x) by importance sampling on the first images, and in bits where pixels have levels to count."""
+    x = subject.held_out.images[:images]
+    with warnings.catch_warnings():
+        # The note says it.
+        warnings.simplefilter("ignore", metrics.UnreliableEstimateWarning)
+        values, effective = metrics.importance_weighted(subject.model, x, samples, progress=progress)
+    few, note = int((effective < 10).sum()), f"{samples} importance samples an image"
+    doubt = f"; under 10 of them effective on {few:,} of {len(x):,} images, so it may be far too high" if few else ""
+    found = {"nll": mean_of(values, "nats", note + doubt)}
+    if levels := _levels(subject):
+        bits = metrics.bits_per_dimension(values, int(np.prod(x.shape[1:])), levels)
+        spread = f"density over 1/{levels}" if levels > 1 else "of binary pixels"
+        found["bits_per_dimension"] = mean_of(bits, "bits", f"{note}, {spread}")
+    return found
+
+
+def _levels(subject: Subject) -> int | None:
+    """The levels of a pixel that p(x|z) is a density of, 1 if it is their probability, None if it is neither.
+
+    Grey pixels under a Bernoulli are no event; binary ones and floats under a Gaussian are no 256 levels.
+    """
+    from zoo.likelihoods import Bernoulli, Gaussian
+
+    images, model = subject.held_out.images, subject.model
+    white = 1 if images.dtype.kind in "bf" else 255
+    binary = all(np.isin(images[i : i + _BATCH], (0, white)).all() for i in range(0, len(images), _BATCH))
+    if isinstance(model.likelihood, Bernoulli):
+        return 1 if binary else None
+    return 256 if isinstance(model.likelihood, Gaussian) and images.dtype == np.uint8 and not binary else None

@@ -1,0 +1,111 @@
+"""What of an image reaches the code, and what of the code the image: by changing one and looking at the other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from zoo.metrics._arguments import as_count
+
+
+def consistency(model: Any, images: Any, transformation: Any, seed: int = 0, batch_size: int = 500) -> np.ndarray:
+    """KL(q(z|x̃) ‖ q(z|x)) of each image x and one random transformation x̃ of it (Sinha & Dieng 2021, Eq. 4).
+
+    The regulariser of the consistency paper as a metric: 0 where the code ignores the transformation, and also where it
+    ignores the image, so it says something only beside the mutual information. Methods compare under one
+    transformation and seed. In closed form given x̃, of which there is one for each image: the mean over
+    images is an unbiased estimate of the mean over images and transformations. Costs two encodings an image.
+
+    Args:
+        model: a `zoo.VAE`; of a model with several latent groups it is the sum over groups.
+        images: [n, h, w, c], as the model takes them.
+        transformation: a layer of `zoo.views` or `zoo.transformations`, such as `RandomAffine()`, or Keras's own, which
+            draws from its own seed.
+        seed: of the transformations.
+        batch_size: images encoded at once; another one draws other transformations.
+
+    Returns:
+        Nats, [n].
+
+    Raises:
+        ValueError: images that the model does not take, or a transformation that can leave nothing of them.
+    """
+    import tensorflow as tf
+
+    from zoo.data.pixels import to_unit_interval
+    from zoo.randomness import Draws
+    from zoo.views import apply_views
+
+    batch_size = as_count("batch_size", batch_size)
+    images = np.asarray(images)
+    model.check_images(images, "consistency")
+    if hasattr(transformation, "check_size"):
+        transformation.check_size(images.shape[1:])
+
+    @tf.function(autograph=False)
+    def divergence(x: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
+        x = to_unit_interval(tf.ensure_shape(x, [None, *images.shape[1:]]))
+        transformed = apply_views([transformation], x, Draws(seed, batch, "consistency"), "transformed")
+        return model.infer(transformed).divergence(model.infer(x))
+
+    starts = range(0, len(images), batch_size)
+    parts = [divergence(tf.constant(images[i : i + batch_size]), tf.constant(i // batch_size)) for i in starts]
+    return np.concatenate(parts).astype(np.float64)
+
+
+def decoder_sensitivity(model: Any, images: Any, seed: int = 0, batch_size: int = 500) -> float:
+    """How much the decoder's output depends on z: the variance of its mean over codes, as a share of the data's.
+
+    Σ Var_z E[x|z] / Σ Var x, the sums over pixels, z from the aggregate posterior: one z ~ q(z|x) for each image. 0
+    says that the decoder ignores z; near 1, its means vary as the images do. It may exceed 1, as nothing holds the
+    means to the images: it measures use of the code, not the quality of the reconstruction.
+
+    One draw an image; biased by a factor of about (n − 1)/n. Costs an encoding and a decoding an image; memory does
+    not grow with n.
+
+    Args:
+        model: a `zoo.VAE`.
+        images: [n, h, w, c], as the model takes them.
+        seed: of the codes.
+        batch_size: images encoded and decoded at once; it changes nothing beyond rounding.
+
+    Returns:
+        A share, at least 0.
+
+    Raises:
+        ValueError: images that the model does not take, or that are all alike.
+    """
+    import tensorflow as tf
+
+    from zoo.data.pixels import to_unit_interval
+
+    batch_size = as_count("batch_size", batch_size)
+    images = np.asarray(images)
+    loc, scale = model.posteriors(images, batch_size)
+    z = loc + scale * np.random.default_rng(seed).standard_normal(loc.shape, np.float32)
+    decoded, data = _Variance(), _Variance()
+    for start in range(0, len(images), batch_size):
+        rows = slice(start, start + batch_size)
+        decoded.add(model.decode(z[rows]).numpy())
+        data.add(to_unit_interval(tf.constant(images[rows])).numpy())
+    if data.total == 0:
+        raise ValueError(f"images: all {len(images)} are alike, so there is no variance to compare the decoder's with")
+    return decoded.total / data.total
+
+
+class _Variance:
+    """The variance of each pixel over batches that come one after the other, summed over pixels, times their number."""
+
+    def __init__(self) -> None:
+        self.count, self.total = 0, 0.0
+        self.mean: Any = 0.0
+
+    def add(self, batch: np.ndarray) -> None:
+        """Takes another batch [m, ...] in (Chan, Golub & LeVeque 1983, Eq. 2.1)."""
+        flat = batch.reshape(len(batch), -1).astype(np.float64)
+        mean, count = flat.mean(axis=0), self.count + len(flat)
+        shift = mean - self.mean if self.count else np.zeros_like(mean)
+        self.total += float(((flat - mean) ** 2).sum() + (shift**2).sum() * self.count * len(flat) / count)
+        self.mean = mean if not self.count else self.mean + shift * (len(flat) / count)
+        self.count = count

@@ -1,3 +1,58 @@
 """The commands that make evidence of runs: plot, report, reproduce."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from zoo.cli.app import app, fail, load_tensorflow
+
+
+@app.command()
+def plot(
+    figure: Annotated[str | None, typer.Argument(help="See --list.", show_default=False)] = None,
+    runs: Annotated[
+        list[Path] | None, typer.Argument(metavar="RUN…", help="Directories of runs.", show_default=False)
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option(help=".png, .svg or .pdf.  [default: FIGURE.png]", show_default=False)
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="train, validation or test, which is the default.", show_default=False)
+    ] = None,
+    images: Annotated[
+        int | None, typer.Option(min=1, help="At most so many (traversals: units or images).", show_default=False)
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of which images, and of all draws.", show_default=False)
+    ] = None,
+    metric: Annotated[str | None, typer.Option(help="history: one or more, with commas.", show_default=False)] = None,
+    unit: Annotated[int | None, typer.Option(help="traversals: the latent unit, from 0.", show_default=False)] = None,
+    projection: Annotated[str | None, typer.Option(help="arrows: pca or tsne.", show_default=False)] = None,
+    list_: Annotated[bool, typer.Option("--list", help="Which figures there are.")] = False,
+) -> None:
+    """Draw a figure of one or several runs."""
+    from zoo.report import plots
+    from zoo.report.pictures import figure_ending
+
+    if list_ or figure not in plots.FIGURES:
+        width = max(map(len, plots.FIGURES))
+        print("\n".join(f"{name:<{width}}  {text}" for name, text in plots.FIGURES.items()))
+        if list_ or figure is None:
+            return
+        plots.check(figure, {})
+    given = {"split": split, "images": images, "seed": seed, "metric": metric, "unit": unit, "projection": projection}
+    options = {name: value for name, value in given.items() if value is not None}
+    named = plots.labelled(runs or [])
+    plots.check(str(figure), named, **options)
+    target = to or Path(f"{figure}.png")
+    figure_ending(target)
+    if not target.absolute().parent.is_dir():
+        fail(f"--to {target}: no such folder {target.parent}")
+    load_tensorflow()
+    drawn = plots.plot(str(figure), named, **options)
+    from zoo.report.figures import save
+
+    print(save(drawn, target))

@@ -1,0 +1,39 @@
+"""Figures of results, drawn with matplotlib: a function each, on arrays.
+
+Each returns a `matplotlib.figure.Figure`, which `save` writes and `svg` puts into a page. All can be read in grey:
+lines differ in dashes and markers, classes in markers and by their names, and colours run from dark to light.
+"""
+
+from zoo.report.figures.canvas import save, svg
+from zoo.report.figures.codes import arrows, data_and_noise, plane, tsne
+from zoo.report.figures.curves import history, information_by_samples, rate_per_unit
+from zoo.report.figures.images import (
+    cells,
+    image_map,
+    image_rows,
+    interpolations,
+    portrait,
+    reconstructions,
+    samples,
+    traversals,
+)
+
+__all__ = [
+    "arrows",
+    "cells",
+    "data_and_noise",
+    "history",
+    "image_map",
+    "image_rows",
+    "information_by_samples",
+    "interpolations",
+    "plane",
+    "portrait",
+    "rate_per_unit",
+    "reconstructions",
+    "samples",
+    "save",
+    "svg",
+    "traversals",
+    "tsne",
+]

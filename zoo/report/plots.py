@@ -1,0 +1,88 @@
+"""Figures by name from the directories of runs: what `zoo plot` draws.
+
+Importing this module imports neither TensorFlow nor matplotlib, and `check` finds a user's mistakes without them.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from zoo.parameters import nearest
+from zoo.report import drawings
+from zoo.report.trained import Runs, data_set, labelled
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SPLITS = ("train", "validation", "test")
+_DRAW: dict[str, Callable[..., Figure]] = {
+    function.__name__: function
+    for function in (
+        drawings.tsne,
+        drawings.history,
+        drawings.grid,
+        drawings.arrows,
+        drawings.noise,
+        drawings.reconstructions,
+        drawings.samples,
+        drawings.interpolations,
+        drawings.traversals,
+        drawings.rate_per_unit,
+        drawings.information,
+        drawings.portrait,
+    )
+}
+_OF_ONE = ("traversals", "portrait")
+
+FIGURES: dict[str, str] = {name: inspect.getdoc(function) or "" for name, function in _DRAW.items()}
+"""What each figure shows, in a line."""
+
+__all__ = ["FIGURES", "check", "labelled", "plot"]
+
+
+def plot(name: str, runs: Runs, **options: Any) -> Figure:
+    """Draws a figure from runs.
+
+    Which images are drawn depends on the seed alone, so runs of one data set show the same ones. Models and data that
+    a call has read are kept for the next.
+
+    Args:
+        name: of `FIGURES`.
+        runs: label → run; the labels stand in the figure.
+        **options: those of the figure: `split` (train, validation, test), `images` (at most so many), `seed` (of their
+            choice and of all draws), `metric` (history: names with commas), `unit` (traversals: its number, from 0),
+            `projection` (arrows: pca or tsne).
+
+    Raises:
+        ValueError: an unknown figure, option or value; runs of different data sets.
+        RunError: a run that has no model, or (history) no finished epoch.
+    """
+    check(name, runs, **options)
+    return _DRAW[name](runs, **options)
+
+
+def check(name: str, runs: Runs, **options: Any) -> None:
+    """Raises what `plot` would raise for its arguments, before anything heavy is imported."""
+    if name not in _DRAW:
+        raise ValueError(f"plot: no figure {name!r}; {nearest(name, _DRAW)}")
+    allowed = list(inspect.signature(_DRAW[name]).parameters)[1:]
+    for option in options:
+        if option not in allowed:
+            raise ValueError(f"plot: {name} does not take {option!r}; {nearest(option, allowed)}")
+    if not runs:
+        raise ValueError(f"plot: {name} needs the directory of a run")
+    if len(runs) > 1 and name in _OF_ONE:
+        raise ValueError(f"plot: {name} is drawn of one run, got {len(runs)}: {', '.join(runs)}")
+    split = options.get("split", "test")
+    if split not in SPLITS:
+        raise ValueError(f"split: no {split!r}; {nearest(split, SPLITS)}")
+    if options.get("images", 1) < 1:
+        raise ValueError(f"images: must be at least 1, got {options['images']}")
+    data_sets = {label: data_set(run.experiment().data) for label, run in runs.items()}
+    if len({*data_sets.values()}) > 1:
+        listed = ", ".join(f"{label} ({data})" for label, data in data_sets.items())
+        raise ValueError(f"plot: the runs are of different data sets, to be drawn apart: {listed}")
+    for run in runs.values() if name != "history" else ():
+        run.require_model()

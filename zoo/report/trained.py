@@ -1,0 +1,95 @@
+"""Runs for a figure or a table: their labels, what they have in common, their models and images.
+
+Importing this module does not import TensorFlow.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo.config import Data, Experiment
+from zoo.run_directory import RunDirectory
+
+if TYPE_CHECKING:
+    from zoo.data import Examples
+    from zoo.models.vae import VAE
+
+Runs = Mapping[str, RunDirectory]
+
+
+def labelled(paths: Sequence[Path]) -> dict[str, RunDirectory]:
+    """Runs by the shortest ends of their paths that tell them apart.
+
+    Raises:
+        ValueError: one run twice.
+        RunError: the path is not that of a run.
+    """
+    whole = [Path(os.path.abspath(path)) for path in paths]
+    for path in whole:
+        if whole.count(path) > 1:
+            raise ValueError(f"plot: {path} is given twice")
+    for depth in range(1, max((len(path.parts) for path in whole), default=1) + 1):
+        labels = ["/".join(path.parts[-depth:]) for path in whole]
+        if len({*labels}) == len(labels):
+            break
+    return {label: RunDirectory.open(path) for label, path in zip(labels, paths, strict=True)} if paths else {}
+
+
+def data_set(data: Data) -> str:
+    """What a run's images are, but for the splits: runs that differ in it cannot be compared."""
+    traits = (data.path, data.size and f"size {data.size}", data.channels and f"channels {data.channels}")
+    prepared = "binarised" if data.binarize else None
+    return ", ".join([data.name, *(trait for trait in (*traits, prepared) if trait)])
+
+
+def same_but_for_seed(runs: Runs) -> dict[str, list[str]]:
+    """Labels of runs whose configurations differ in the seed alone, under what the labels have in common."""
+    alike: dict[str, list[str]] = {}
+    for label, run in runs.items():
+        configuration = {key: value for key, value in run.experiment().flat().items() if key != "train.seed"}
+        alike.setdefault(repr(sorted(configuration.items())), []).append(label)
+    named = {}
+    for labels in alike.values():
+        equal = itertools.takewhile(lambda letters: len({*letters}) == 1, zip(*labels, strict=False))
+        prefix = "".join(letters[0] for letters in equal)
+        common = re.sub(r"[-_/. ]*(seed)?[-_/. ]*\d*$", "", prefix) or labels[0]
+        name = labels[0] if len(labels) == 1 else f"{common} ({len(labels)} seeds)"
+        named[", ".join(labels) if name in named else name] = labels
+    return named
+
+
+@functools.lru_cache(maxsize=16)
+def _model(path: Path, written: int) -> VAE:
+    import tensorflow as tf
+
+    from zoo.run import load_model
+
+    # Each model compiles its encoder once; TensorFlow counts those of all models and warns.
+    tf.get_logger().setLevel("ERROR")
+    return load_model(RunDirectory(path))
+
+
+def model_of(run: RunDirectory) -> VAE:
+    """The trained model of a run, read again only where its file has changed."""
+    return _model(run.path, run.require_model().stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=2)
+def _split(data: Data, split: str) -> Examples:
+    from zoo.run import load_split
+
+    return load_split(Experiment.model_construct(data=data), split)
+
+
+def chosen(runs: Runs, split: str, images: int, seed: int) -> Examples:
+    """At most so many examples of the first run's split, in an order that the seed decides."""
+    import numpy as np
+
+    found = _split(next(iter(runs.values())).experiment().data, split)
+    return found.take(np.random.default_rng(seed).permutation(len(found.images))[:images])

@@ -46,7 +46,9 @@ ORDER = Claim(says="A, then B, then C", metric="x", order=["A", "B", "C"])
     [
         (BEST, "higher", of(A=3.0, B=2.0), "holds"),
         (BEST, "lower", of(A=3.0, B=2.0), "does not hold"),
-        (BEST, "higher", of(A=2.0, B=2.0), "holds"),
+        (BEST, "higher", of(A=2.0, B=2.0), "tied"),
+        (ORDER, "higher", of(A=2.0, B=2.0, C=1.0), "tied"),
+        (ORDER, "higher", of(A=2.0, B=2.0, C=3.0), "does not hold"),
         (BEST, "higher", of(B=2.0), "not measured"),
         (BEST, "higher", of(A=2.0), "not measured"),
         (ORDER, "lower", of(A=1.0, B=2.0, C=3.0), "holds"),
@@ -85,7 +87,7 @@ def test_a_best_row_says_which_of_the_papers_rows_it_was_not_compared_with():
     rows = [Row("A", "digits", {"mutual_information": [2.0]}), Row("B", "digits", {"mutual_information": [1.0]})]
     printed = {"digits": {"A": [1, 3, None], "B": [2, 1, 90], "D": [1, 2, 3]}}
     found = judgements(table(rows={"A": {}, "B": {}, "D": {}}, printed=printed), rows)
-    assert found[0].verdict == "holds" and found[0].because.endswith("; not measured: D")
+    assert found[0].verdict == "holds" and found[0].because.endswith("; not measured: D; one seed")
 
 
 def test_the_printed_numbers_are_judged_by_the_same_rule():

@@ -99,7 +99,7 @@ def test_a_table_is_trained_evaluated_and_reported_and_not_trained_twice(reprodu
     assert evaluated == {run: (run / "evaluation.json").stat().st_mtime_ns for run in runs}
     rows = tidy(folder)
     assert {row["row"] for row in rows} == {"VAE"}
-    assert [float(row["mean"]) for row in rows if row["metric"] == "training_factor"] == [1.0]
+    assert [float(row["mean"]) for row in rows if row["column"] == "training_factor"] == [1.0]
 
 
 def test_an_interrupted_run_is_gone_on_with(reproduce, folder):

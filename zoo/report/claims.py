@@ -12,7 +12,7 @@ from zoo.report.paper_table import Claim, Column, PaperTable
 if TYPE_CHECKING:
     from zoo.report.comparison import Row
 
-Verdict = Literal["holds", "within the noise", "does not hold", "not measured", "not printed"]
+Verdict = Literal["holds", "within the noise", "tied", "does not hold", "not measured", "not printed"]
 
 
 class Estimate(NamedTuple):
@@ -43,8 +43,8 @@ def judge(
 ) -> tuple[Verdict, str]:
     """Sets a claim against numbers.
 
-    A claim holds where every pair of rows stands in the claimed order, or is equal; it is within the noise where it
-    holds but a pair lies closer than the standard error of its difference, as seeds tell it (one seed tells nothing);
+    A claim holds where every pair of rows stands in the claimed order; it is tied where some are equal; it is within the
+    noise where a pair lies closer than the standard error of its difference, as seeds tell it (one seed tells nothing);
     it does not hold as soon as one pair stands the other way round, which is then named.
 
     Args:
@@ -69,16 +69,17 @@ def judge(
     wrong = [pair for pair, gap in gaps.items() if gap < 0]
     if wrong:
         return "does not hold", "; ".join(f"{b} {_pair(found, b, a)}" for a, b in wrong)
+    tied = [pair for pair, gap in gaps.items() if gap == 0]
     close = [(a, b) for (a, b), gap in gaps.items() if 0 < gap < math.hypot(*(found[r].standard_error for r in (a, b)))]
-    because = "; ".join(f"{a} {_pair(found, a, b)}" for a, b in (close or pairs[:3]))
+    because = "; ".join(f"{a} {_pair(found, a, b)}" for a, b in (tied or close or pairs[:3]))
     if claim.best is not None and others:
         above = [row for row, other in others.items() if sign * (other.mean - found[claim.best].mean) > 0]
-        because += "".join(f"; but {row}, not among the paper's, is better: {others[row].mean:.4g}" for row in above)
-    return ("within the noise" if close else "holds"), because
+        because += "".join(f"; but {row}, not among the paper's, is better: {others[row].mean:.5g}" for row in above)
+    return ("tied" if tied else "within the noise" if close else "holds"), because
 
 
 def _pair(found: Mapping[str, Estimate], a: str, b: str) -> str:
-    return f"{found[a].mean:.4g} against {b} {found[b].mean:.4g}"
+    return f"{found[a].mean:.5g} against {b} {found[b].mean:.5g}"
 
 
 def judgements(table: PaperTable, rows: list[Row]) -> list[Judgement]:
@@ -99,6 +100,8 @@ def judgements(table: PaperTable, rows: list[Row]) -> list[Judgement]:
             absent = [row for row in table.printed.get(data, {}) if row not in papers]
             if claim.best is not None and absent and verdict != "not measured":
                 because += f"; not measured: {', '.join(absent)}"
+            if verdict != "not measured" and any(one.seeds == 1 for one in papers.values()):
+                because += "; one seed"
             found.append(Judgement(claim.says, data, verdict, because, printed_verdict(table, claim, column, data)))
     return found
 

@@ -66,7 +66,7 @@ def test_a_claim_is_judged_by_order_and_noise(claim, better, found, verdict):
 
 def test_a_verdict_names_the_numbers_that_it_rests_on():
     verdict, because = judge(ORDER, "higher", of(A=3.0, B=1.0, C=2.0))
-    assert verdict == "does not hold" and because == "C 2 against B 1"
+    assert verdict == "does not hold" and because == "C (2) against B (1)"
     assert "A" in judge(ORDER, "higher", of(B=1.0, C=2.0))[1]
 
 

@@ -43,9 +43,9 @@ def judge(
 ) -> tuple[Verdict, str]:
     """Sets a claim against numbers.
 
-    A claim holds where every pair of rows stands in the claimed order; it is tied where some are equal; it is within the
-    noise where a pair lies closer than the standard error of its difference, as seeds tell it (one seed tells nothing);
-    it does not hold as soon as one pair stands the other way round, which is then named.
+    A claim holds where every pair of rows stands in the claimed order; it is tied where some are equal; it is within
+    the noise where a pair lies closer than the standard error of its difference, as seeds tell it (one seed tells
+    nothing); it does not hold as soon as one pair stands the other way round, which is then named.
 
     Args:
         claim: what is claimed.
@@ -74,12 +74,12 @@ def judge(
     because = "; ".join(f"{a} {_pair(found, a, b)}" for a, b in (tied or close or pairs[:3]))
     if claim.best is not None and others:
         above = [row for row, other in others.items() if sign * (other.mean - found[claim.best].mean) > 0]
-        because += "".join(f"; but {row}, not among the paper's, is better: {others[row].mean:.5g}" for row in above)
+        because += "".join(f"; but {row}, not among the paper's, is better ({others[row].mean:.5g})" for row in above)
     return ("tied" if tied else "within the noise" if close else "holds"), because
 
 
 def _pair(found: Mapping[str, Estimate], a: str, b: str) -> str:
-    return f"{found[a].mean:.5g} against {b} {found[b].mean:.5g}"
+    return f"({found[a].mean:.5g}) against {b} ({found[b].mean:.5g})"
 
 
 def judgements(table: PaperTable, rows: list[Row]) -> list[Judgement]:

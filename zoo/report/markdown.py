@@ -9,7 +9,14 @@ from urllib.parse import quote
 from zoo.report.comparison import Comparison, Row, RunSummary, heading, shown
 from zoo.report.paper_table import Column
 
-SIGNS = {"holds": "✓", "within the noise": "≈", "tied": "=", "does not hold": "✗", "not printed": "–", "not measured": "–"}
+SIGNS = {
+    "holds": "✓",
+    "within the noise": "≈",
+    "tied": "=",
+    "does not hold": "✗",
+    "not printed": "–",
+    "not measured": "–",
+}
 NOTHING = "–"
 
 

@@ -11,10 +11,10 @@ rate counts what has to be computed: decoding every sample and encoding an image
 pythae asks for a package `dataclasses`, which Python has had since 3.7; without its dependencies it takes those of
 `requirements-benchmarks.txt`, best in an environment of its own:
 
-    python -m venv /tmp/peer
-    /tmp/peer/bin/pip install --requirement requirements-benchmarks.txt
-    /tmp/peer/bin/pip install --no-deps pythae==0.1.2
-    PYTHONPATH=. /tmp/peer/bin/python benchmarks/nll.py --networks conv mlp --rounds 9
+    python -m venv peer
+    peer/bin/pip install --requirement requirements-benchmarks.txt
+    peer/bin/pip install --no-deps pythae==0.1.2
+    PYTHONPATH=. peer/bin/python benchmarks/nll.py --networks conv mlp --rounds 9
 """
 
 import argparse

@@ -103,7 +103,9 @@ def importance_weighted(
         for i in range(blocks):
             keys = np.stack([np.full(batch_size, seed * 2**31 + i), places], axis=1)
             counted = min(block, samples - i * block)
-            total = np.logaddexp(total, log_sums(images, tf.constant(keys), block, tf.constant(counted)).numpy())
+            sums = log_sums(images, tf.constant(keys), block, tf.constant(counted)).numpy()
+            with np.errstate(invalid="ignore"):  # a model that gives NaN has NaN for its likelihood
+                total = np.logaddexp(total, sums)
             if progress:
                 progress(start + done * (i + 1) // blocks)
         found[:, start : start + done] = total[:, :done]

@@ -229,6 +229,9 @@ def compare(network, arguments):
     rounds = []
     torch.manual_seed(0)
     with torch.inference_mode():
+        # TensorFlow's threads, which wait busily for a while, have nothing to do with these.
+        alone = [timed(pythae)[0] / count for _ in range(3)]
+        print(f"pythae before the zoo has run: {spread(alone, 1000)} ms an image")
         hold_against_each_other(ours, pythae)
         print("| round | zoo, ms an image | pythae | ratio | of CPU time | product, GFLOP/s | load |")
         print("|---:|---:|---:|---:|---:|---:|---:|")

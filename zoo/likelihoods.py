@@ -74,6 +74,20 @@ class Bernoulli(Likelihood):
         return drawn + (mean - tf.stop_gradient(mean))
 
 
+class _Isotropic(tfd.Independent):
+    """Independent normal pixels of one standard deviation, whose density is a sum of squares.
+
+    Scaling the sum instead of each pixel halves the passes over memory that many images at once are bound by.
+    """
+
+    def _log_prob(self, value: tf.Tensor, **kwargs: Any) -> tf.Tensor:
+        mean, scale = self.distribution.loc, self.distribution.scale
+        axes = list(range(-self.parameters["reinterpreted_batch_ndims"], 0))
+        squares = tf.reduce_sum(tf.math.squared_difference(value, mean), axes)
+        pixels = tf.cast(tf.reduce_prod(tf.shape(mean)[axes[0] :]), squares.dtype)
+        return -0.5 * squares / tf.square(scale) - pixels * (tf.math.log(scale) + 0.5 * math.log(2 * math.pi))
+
+
 @keras.saving.register_keras_serializable("zoo")
 class Gaussian(Likelihood):
     """N(decoder's output, variance · I).
@@ -110,7 +124,7 @@ class Gaussian(Likelihood):
             scale = tf.exp(0.5 * tf.convert_to_tensor(self.log_variance))
         else:
             scale = tf.constant(math.sqrt(self.variance), parameters.dtype)
-        return tfd.Independent(tfd.Normal(parameters, scale), event_ndims)
+        return _Isotropic(tfd.Normal(parameters, scale), event_ndims)
 
     def sample(self, distribution: tfd.Distribution, draws: Draws, stream: str) -> tf.Tensor:
         """Mean plus noise, so not confined to the unit interval; reparameterised. See the base class."""

@@ -15,6 +15,10 @@ from zoo.metrics._arguments import as_count
 FEW = 10
 # The share of images with few effective samples that is let pass.
 TOLERATED = 0.1
+# What the activations of the codes that are decoded at once may take, in bytes, and how many codes that may be: fewer
+# make small matrix products, more leave the processor's caches.
+MEMORY = 2**29
+LEAST_ROWS, MOST_ROWS = 50, 8000
 
 
 class UnreliableEstimateWarning(UserWarning):
@@ -38,9 +42,9 @@ def importance_weighted(
     model: Any,
     x: Any,
     samples: int = 500,
-    batch_size: int = 8,
+    batch_size: int | None = None,
     seed: int = 0,
-    block: int = 125,
+    block: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> ImportanceWeighted:
     """−log 1/K Σ_k w_k with w_k = p(x, z_k) / q(z_k|x) for K samples z_k ~ q(z|x) (Burda et al. 2016, Eq. 8).
@@ -54,17 +58,17 @@ def importance_weighted(
     (beyond rounding), and the first n images get the same estimate whatever follows them. Another block draws other
     noise.
 
-    Memory grows with block · batch_size, the images decoded at once; the time per image hardly depends on either, but
-    for blocks of a few samples, each of which encodes the images again. K times the cost of decoding an image.
+    Memory grows with block · batch_size, the images decoded at once: by default as many as make large matrix products
+    while the decoder's activations stay below half a gigabyte. K times the cost of decoding an image.
 
     Args:
         model: has `log_weights(x, samples, seed)`, the log p(x, z) − log q(z|x) in nats [samples, batch] of a batch
             whose noise is keyed by the rows of seed [batch, 2], and `check_images(x, where)`, as `zoo.VAE` has.
         x: images [n, h, w, c]: integers 0..255, booleans, or floats as in training.
         samples: K.
-        batch_size: images at a time.
+        batch_size: images at a time; by default as many as fit beside the block.
         seed: of the samples.
-        block: samples of an image at a time.
+        block: samples of an image at a time; by default all, or as many as fit.
         progress: is told after each block how many of the n images' worth of work is done.
 
     Returns:
@@ -81,8 +85,10 @@ def importance_weighted(
     """
     import tensorflow as tf
 
-    samples, block = as_count("samples", samples), as_count("block", block)
-    batch_size = as_count("batch_size", batch_size)
+    rows = _rows_at_once(model)
+    samples = as_count("samples", samples)
+    block = min(samples, rows) if block is None else as_count("block", block)
+    batch_size = max(1, rows // block) if batch_size is None else as_count("batch_size", batch_size)
     seed = as_seed(seed)
     x = np.asarray(x)
     model.check_images(x, "negative_log_likelihood")
@@ -114,6 +120,16 @@ def importance_weighted(
     return result
 
 
+def _rows_at_once(model: Any) -> int:
+    """How many codes to decode at a time: what the decoder's layers give for one of them decides."""
+    layers = getattr(getattr(model, "decoder", None), "layers", [])
+    shapes = [tuple(layer.output.shape[1:]) for layer in layers if hasattr(layer, "output")]
+    # A decoder that cannot be looked into counts as fifty of its images.
+    pixels = math.prod(getattr(model, "image_shape", None) or (1,))
+    numbers = sum(map(math.prod, shapes)) if shapes and all(None not in shape for shape in shapes) else 50 * pixels
+    return min(MOST_ROWS, max(LEAST_ROWS, MEMORY // (4 * numbers)))
+
+
 def _compiled(model: Any) -> Callable[..., Any]:
     """The logarithms of Σw and Σw² over a block of samples: [2, batch]; kept with the model, as tracing takes long."""
     import tensorflow as tf
@@ -132,9 +148,9 @@ def negative_log_likelihood(
     model: Any,
     x: Any,
     samples: int = 500,
-    batch_size: int = 8,
+    batch_size: int | None = None,
     seed: int = 0,
-    block: int = 125,
+    block: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> np.ndarray:
     """The estimates of `importance_weighted`, which has arguments, errors and warnings: nats, [n]."""

@@ -50,6 +50,9 @@ ORDER = Claim(says="A, then B, then C", metric="x", order=["A", "B", "C"])
         (ORDER, "higher", of(A=2.0, B=2.0, C=1.0), "tied"),
         (ORDER, "higher", of(A=2.0, B=2.0, C=3.0), "does not hold"),
         (BEST, "higher", of(B=2.0), "not measured"),
+        (BEST, "higher", of(A=math.nan, B=2.0), "not measured"),
+        (BEST, "higher", of(A=1.0, B=math.nan), "not measured"),
+        (BEST, "higher", of(A=1.0, B=math.nan, C=0.5), "holds"),
         (BEST, "higher", of(A=2.0), "not measured"),
         (ORDER, "lower", of(A=1.0, B=2.0, C=3.0), "holds"),
         (ORDER, "lower", of(A=1.0, B=3.0, C=2.0), "does not hold"),
@@ -157,6 +160,18 @@ def test_a_misspelt_method_is_an_error_and_not_a_plan():
         ({"printed": {"cifar": {"A": [1, 2, 3]}}}, "no data set 'cifar'"),
         ({"printed": {"digits": {"A": ["1,5", 2, 3]}}}, "must be a number"),
         ({"rows": {"A": {}, "B, C": {}}}, "comma"),
+        ({"rows": {}}, "at least 1"),
+        ({"experiments": {"my/digits": "digits/vae"}, "printed": {}}, "'my/digits' must be letters"),
+        ({"columns": [{"metric": "ratee", "header": "KL"}]}, "no metric 'ratee'; did you mean 'rate'"),
+        (
+            {"columns": [{"metric": "rate", "header": "KL"}] * 2, "printed": {}, "claims": []},
+            "'rate' stands there twice",
+        ),
+        ({"figures": [{"plot": "tsen", "caption": ""}]}, "no figure 'tsen'; did you mean 'tsne'"),
+        ({"figures": [{"plot": "tsne", "caption": "", "options": {"imagse": 3}}]}, "does not take 'imagse'"),
+        ({"figures": [{"plot": "tsne", "caption": "", "options": {"images": "many"}}]}, "must be a whole number"),
+        ({"figures": [{"plot": "history", "caption": "", "options": {"metric": 3}}]}, "must be text"),
+        ({"printed": {"digits": {"A": ["1.2.3", 2, 3]}}}, "must be a number"),
     ],
 )
 def test_mistakes_in_a_tables_file_are_one_line(changes, message):

@@ -5,12 +5,13 @@ import math
 import keras
 import numpy as np
 import pytest
+from scipy import stats
 
 import zoo
 from zoo import metrics
 from zoo.data import Examples
-from zoo.evaluation import evaluate_model
-from zoo.measurement import GROUPS, Measured, check_groups, mean_of
+from zoo.evaluation import evaluate_model, lines
+from zoo.measurement import GROUPS, Measured, accuracy_error, check_groups, groups_to_measure, mean_of
 from zoo.networks import build
 
 SHAPE = (8, 8, 1)
@@ -63,7 +64,7 @@ def test_every_group_has_its_figures(model):
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_a_group_alone(model, group):
-    found, left_out = evaluate_model(model, TRAIN, TEST, only=(group,), nll_samples=2)
+    found, left_out = evaluate_model(model, TRAIN, TEST, only=(group,), nll_samples=2 * (group == "nll"))
     assert set(found) == NAMES[group] and not left_out
 
 
@@ -94,7 +95,7 @@ def test_errors_are_those_of_the_images_own_values(model):
     doubt = "3 importance samples an image; under 10 of them effective on 7 of 7 images, so it may be far too high"
     assert found["nll"].note == doubt
     knn = found["knn_accuracy"]
-    assert knn.error == pytest.approx(math.sqrt(knn.value * (1 - knn.value) / 20))
+    assert knn.error == accuracy_error(knn.value, 20)
     assert found["decoder_sensitivity"].value == metrics.decoder_sensitivity(model, TEST.images)
 
 
@@ -112,6 +113,14 @@ def test_a_mean_and_its_error():
         3.0, "nats", 3, "so", pytest.approx(math.sqrt(7 / 3)), None
     )
     assert mean_of([4.0], "nats") == Measured(4.0, "nats", 1, "", None, None)
+
+
+@pytest.mark.parametrize(("right", "n"), [(0, 20), (20, 20), (7, 20), (1, 1), (9_800, 10_000)])
+def test_the_error_of_an_accuracy_is_that_of_a_rate_after_so_many_trials(right, n):
+    error = accuracy_error(right / n, n)
+    assert error == pytest.approx(stats.beta(right + 1, n - right + 1).std()) and error > 0
+    if n > 1000:
+        assert error == pytest.approx(math.sqrt(right / n * (1 - right / n) / n), rel=0.01)
 
 
 def test_a_single_image_is_measured_without_errors(model):
@@ -165,7 +174,8 @@ def test_probes_that_the_data_do_not_allow_are_left_out(model, name):
     test = TEST if name != "one class" else Examples(TEST.images, np.ones(20, int))
     found, left_out = evaluate_model(model, train, test)
     assert set(found) == set.union(*(NAMES[group] for group in ("terms", "information", "consistency")))
-    assert len(left_out) == 1 and left_out[0].startswith("knn, linear, softmax, svm: ") and reason in left_out[0]
+    assert list(left_out) == ["knn", "linear", "softmax", "svm"] and reason in left_out["svm"]
+    assert lines(left_out) == [f"knn, linear, softmax, svm: {left_out['knn']}"]
     with pytest.raises(ValueError, match=f"svm: .*{reason}") as caught:
         evaluate_model(model, train, test, only=("svm",))
     assert "\n" not in str(caught.value)
@@ -173,14 +183,15 @@ def test_probes_that_the_data_do_not_allow_are_left_out(model, name):
 
 def test_labels_of_another_length_in_the_split(model):
     _, left_out = evaluate_model(model, TRAIN, Examples(TEST.images, LABELS[40:59]), only=())
-    assert len(left_out) == 1 and "test_labels must hold one label for each of the 20 test_codes" in left_out[0]
+    (reason,) = {*left_out.values()}
+    assert "test_labels must hold one label for each of the 20 test_codes" in reason
 
 
 def test_constant_codes_are_said_to_be_constant():
     model = make()
     model.head.loc.kernel.assign(0 * model.head.loc.kernel)
     found, left_out = evaluate_model(model, TRAIN, TEST)
-    assert left_out == [
+    assert lines(left_out) == [
         "knn, linear, softmax, svm: train_codes are constant (a collapsed posterior?): no probe can tell them apart"
     ]
     assert found["active_units"].value == 0
@@ -192,9 +203,10 @@ def test_codes_that_are_no_numbers_are_left_out():
     model.head.loc.bias.assign([math.nan, 0, 0])
     found, left_out = evaluate_model(model, TRAIN, TEST, nll_samples=2)
     assert all(math.isfinite(measured.value) for measured in found.values())
-    assert any(line.startswith("information: loc must be finite") for line in left_out)
-    assert any("knn, linear, softmax, svm" in line and "must be finite" in line for line in left_out)
-    assert any("rate" in line and "is nan on these images" in line for line in left_out)
+    assert left_out["information"].startswith("loc must be finite")
+    assert "must be finite" in left_out["svm"] and left_out["rate"] == "is nan on these images"
+    assert not {*found} & {*left_out}
+    assert any(line.startswith("knn, linear, softmax, svm: ") for line in lines(left_out))
     assert not {"rate", "elbo", "nll", "consistency"} & set(found)
 
 
@@ -217,6 +229,11 @@ def test_mistakes_in_names():
         check_groups(["terms", "informaton"])
     with pytest.raises(ValueError, match=r"^metrics: nll needs a number of samples"):
         evaluate_model(make(), TRAIN, TEST, only=("nll",))
+    with pytest.raises(ValueError, match=r"^nll samples: 20 given \(--nll-samples\), but nll is not among"):
+        evaluate_model(make(), TRAIN, TEST, only=("knn",), nll_samples=20)
+    assert groups_to_measure() == tuple(name for name in GROUPS if name != "nll")
+    assert groups_to_measure(nll_samples=3) == GROUPS
+    assert groups_to_measure(["nll", "terms"], 3) == ("terms", "nll")
     with pytest.raises(ValueError, match=r"^evaluate: images of 4×8×1"):
         evaluate_model(make(), TRAIN, Examples(TEST.images[:, :4], None))
 
@@ -224,8 +241,9 @@ def test_mistakes_in_names():
 def test_the_consistency_of_every_method_is_that_of_one_transformation():
     own = make(zoo.ConsistencyVAE, translate=0, rotate=0, scale=0)
     terms, _ = evaluate_model(own, TRAIN, TEST, only=("terms",))
-    assert terms["consistency"].value == pytest.approx(0, abs=1e-6)
-    assert "own" in terms["consistency"].note
+    assert "consistency" not in terms
+    assert terms["consistency_term"].value == pytest.approx(0, abs=1e-6)
+    assert "own" in terms["consistency_term"].note
     found, _ = evaluate_model(own, TRAIN, TEST, only=("terms", "consistency"))
     assert found["consistency"].value > 1e-4
     assert found["consistency"].note == "shift to ±2 px, turn to ±15°, scale by 1 ± 0.1"

@@ -15,9 +15,9 @@ from zoo.data.splits import resolve
 from zoo.models import METHODS, claims
 from zoo.networks import NETWORKS
 from zoo.report.claims import printed_verdict
-from zoo.report.needs import GROUPS, NEGATED, OF_TRAINING
-from zoo.report.paper_table import BUDGETS, PLANNED, Cell, PaperTable, load, names
+from zoo.report.paper_table import BUDGETS, Cell, PaperTable, load, names
 from zoo.report.plots import check
+from zoo.report.vocabulary import GROUPS, NEGATED, OF_TRAINING, PLANNED
 
 WANTED = {
     "contrastive": "table2 table3 figure3 figure4 figure5",

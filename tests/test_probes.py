@@ -147,6 +147,8 @@ def test_labels_and_codes_of_any_kind(probe):
     assert isinstance(expected, float)
     names = np.array(["a", "b", "c", "d"])
     assert probe(train_codes, names[train_labels], test_codes.tolist(), list(names[test_labels])) == expected
+    objects = (names[labels].astype(object) for labels in (train_labels, test_labels))
+    assert probe(train_codes, next(objects), test_codes, next(objects)) == expected
     tensors = (tf.constant(part) for part in (train_codes, train_labels, test_codes, test_labels))
     assert probe(*tensors) == expected
     floats = train_codes, train_labels.astype(float), test_codes, test_labels.astype(float)
@@ -171,6 +173,10 @@ BAD = [
         (CODES, LABELS[:2], CODES, LABELS),
         r"^train_labels must hold one label for each of the 3 train_codes, got shape \[2\]$",
     ),
+    ((CODES, [None, 1, 1], CODES, LABELS), r"^train_labels must be whole numbers or strings, got NoneType, int$"),
+    ((CODES, LABELS, CODES, np.array(["a", 1, 1], object)), r"^test_labels must be whole .* got str, int$"),
+    ((CODES, ["0", "1", "1"], CODES, LABELS), r"^train_labels and test_labels must be of one kind, got strings and n"),
+    ((CODES, [b"0", b"1", b"1"], CODES, ["0", "1", "1"]), r"^train_labels and .* one kind, got bytes and strings$"),
     (
         (CODES, LABELS, CODES, LABELS[:, None]),
         r"^test_labels must hold one label for each of the 3 test_codes, got shape \[3, 1\]$",

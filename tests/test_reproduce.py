@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import statistics
 
 import pytest
@@ -46,7 +47,7 @@ TABLE = {
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("reproduce")
-    (path / "t.yaml").write_text(yaml.safe_dump(TABLE, allow_unicode=True), encoding="utf-8")
+    (path / "t.yaml").write_text(yaml.safe_dump(TABLE, allow_unicode=True, sort_keys=False), encoding="utf-8")
     return path
 
 
@@ -116,10 +117,10 @@ def test_an_interrupted_run_is_gone_on_with(reproduce, folder):
 def test_what_cannot_run_is_a_line_and_the_rest_is_reported(reproduce, folder, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(folder / "no-data"))
     table = {**TABLE, "experiments": {"digits": "digits/vae", "mnist": "mnist/vae"}, "figures": []}
-    (folder / "t.yaml").write_text(yaml.safe_dump(table, allow_unicode=True), encoding="utf-8")
+    (folder / "t.yaml").write_text(yaml.safe_dump(table, allow_unicode=True, sort_keys=False), encoding="utf-8")
     try:
         code, _, err = reproduce("--seeds", 1, "--only", "VAE")
-        assert code == 0 and "mnist-vae" in err
+        assert code == 1 and "mnist-vae" in err
         assert any(row["data"] == "mnist" and row["status"] for row in tidy(folder))
         assert any(row["data"] == "digits" and row["mean"] for row in tidy(folder))
         before = (folder / "report" / "report.md").read_bytes()
@@ -127,7 +128,7 @@ def test_what_cannot_run_is_a_line_and_the_rest_is_reported(reproduce, folder, m
         assert code == 2 and "none of its runs could be carried out" in err
         assert (folder / "report" / "report.md").read_bytes() == before
     finally:
-        (folder / "t.yaml").write_text(yaml.safe_dump(TABLE, allow_unicode=True), encoding="utf-8")
+        (folder / "t.yaml").write_text(yaml.safe_dump(TABLE, allow_unicode=True, sort_keys=False), encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -168,13 +169,35 @@ def test_a_likelihood_of_fewer_samples_is_estimated_again(tmp_path):
     run = RunDirectory(tmp_path)
     needs = Needs(("nll",), Evaluation(nll_samples=50, nll_images=10))
     assert needs.missing(run, "test")
-    run.evaluation.write_text(json.dumps({"test": {"nll": {"value": 1.0, "note": "500 importance samples an image"}}}))
-    assert needs.missing(run, "test") and not needs._replace(evaluation=Evaluation()).missing(run, "test")
+    note = "500 importance samples an image"
+
+    def measured(images):
+        figures = {"nll": {"value": 1.0, "unit": "nats", "examples": images, "note": note},
+                   "rate": {"value": 1.0, "unit": "nats", "examples": 800, "note": ""}}  # fmt: skip
+        run.evaluation.write_text(json.dumps({"test": figures}))
+
+    measured(800)
+    assert needs.missing(run, "test")
+    # All images of a split of 800 are as many as 1,000; three are not.
+    assert not needs._replace(evaluation=Evaluation()).missing(run, "test")
+    measured(3)
+    assert needs._replace(evaluation=Evaluation()).missing(run, "test")
+    assert not needs._replace(evaluation=Evaluation(nll_images=3)).missing(run, "test")
+
+
+def test_what_cannot_be_measured_is_not_tried_again(tmp_path):
+    run = RunDirectory(tmp_path)
+    needs = Needs(("knn_accuracy", "rate"), Evaluation())
+    figures = {"rate": {"value": 1.0, "unit": "nats", "examples": 8, "note": ""}}
+    run.evaluation.write_text(json.dumps({"test": figures}))
+    assert needs.missing(run, "test")
+    run.evaluation.write_text(json.dumps({"test": figures, "left_out": {"test": {"knn": "no labels"}}}))
+    assert not needs.missing(run, "test") and needs.missing(run, "validation")
 
 
 def test_factors_are_relative_to_the_first_row():
-    column = Column(metric="training_factor", header="time")
-    assert relative({"VAE": [2.0, 4.0], "B": [6.0]}, column) == {"VAE": [2 / 3, 4 / 3], "B": [2.0]}
+    assert relative({"B": [6.0], "VAE": [2.0, 4.0]}, "VAE") == {"VAE": [2 / 3, 4 / 3], "B": [2.0]}
+    assert relative({"B": [6.0]}, "VAE") == {}
 
 
 def test_a_report_on_runs_of_ones_own(reproduce, folder, command, tmp_path):
@@ -185,6 +208,13 @@ def test_a_report_on_runs_of_ones_own(reproduce, folder, command, tmp_path):
     assert code == 0, err
     text = (tmp_path / "mine" / "report.md").read_text(encoding="utf-8")
     assert "vae, model.beta 1.0" in text and "vae, model.beta 20.0" in text
+
+    text = (tmp_path / "mine" / "report.html").read_text(encoding="utf-8")
+    assert 'name="generator" content="zoo report"' in text
+    copied = tmp_path / "copied"
+    shutil.copytree(runs[0], copied)
+    code, _, err = command("report", runs[0], copied, "--to", tmp_path / "x")
+    assert code == 2 and "is the same run as" in err and not (tmp_path / "x").exists()
 
     again = command("report", runs[0], runs[0], "--to", tmp_path / "x")
     assert again[0] == 2 and "once" in again[2] and not (tmp_path / "x").exists()

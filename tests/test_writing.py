@@ -265,6 +265,15 @@ def test_what_fails_half_way_leaves_the_old_report(tmp_path, monkeypatch) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
 
 
+def test_a_thesis_of_the_same_file_names_is_no_report(tmp_path) -> None:
+    for name in ("report.tex", "report.html", "figures/photo.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("mine")
+    with pytest.raises(ValueError, match=r"is no part of a report"):
+        writing.write(a_comparison(), tmp_path)
+    assert (tmp_path / "figures" / "photo.png").read_text() == "mine"
+
+
 @pytest.mark.parametrize("foreign", ["thesis.md", "mine.png", "figures/mine.pdf", "figures/report.md", "runs/a.png"])
 def test_a_folder_with_other_files_is_not_replaced(tmp_path, foreign: str) -> None:
     path = tmp_path / foreign

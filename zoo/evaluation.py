@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from zoo import __version__, data, measurement
-from zoo.measurement import GROUPS, PROBES, Measured, Subject, check_groups
+from zoo import data, measurement
+from zoo.measurement import GROUPS, PROBES, Measured, Subject, groups_to_measure
 from zoo.models.vae import VAE
 from zoo.parameters import nearest
 from zoo.run import load_model, load_split, write_evaluation
-from zoo.run_directory import RunDirectory, RunError
+from zoo.run_directory import RunDirectory
 
-__all__ = ["GROUPS", "PROBES", "Measured", "evaluate", "evaluate_model", "loading", "other_version"]
+__all__ = ["GROUPS", "PROBES", "Measured", "evaluate", "evaluate_model", "lines", "loading"]
 
 
 def evaluate_model(
@@ -29,11 +29,11 @@ def evaluate_model(
     prior_variance: float | None = None,
     progress: Callable[[str, float], None] | None = None,
     validation: Callable[[], data.Examples] | None = None,
-) -> tuple[dict[str, Measured], list[str]]:
+) -> tuple[dict[str, Measured], dict[str, str]]:
     """All metrics that fit.
 
     Means over examples have a standard error: of terms, rates and likelihoods from each image's own value, of an
-    accuracy the binomial one.
+    accuracy as `zoo.measurement.accuracy_error` has it.
 
     Args:
         model: trained.
@@ -48,17 +48,13 @@ def evaluate_model(
             are missing.
 
     Returns:
-        The figures by name, and what was left out and why, a line each.
+        The figures by name, and why others were left out: by group, or by figure where it is not finite.
 
     Raises:
-        ValueError: an unknown group, nothing among those asked for that the data allow, or images that the model does
-            not take.
+        ValueError: an unknown group, samples for a likelihood that is not asked for, nothing among those asked for
+            that the data allow, or images that the model does not take.
     """
-    wanted = tuple(name for name in GROUPS if name in (check_groups(only) or GROUPS))
-    if "nll" in only and not nll_samples:
-        raise ValueError("metrics: nll needs a number of samples (--nll-samples)")
-    if not nll_samples:
-        wanted = tuple(name for name in wanted if name != "nll")
+    wanted = groups_to_measure(only, nll_samples)
     if prior_variance is not None:
         if not 0 < prior_variance < math.inf:
             raise ValueError(f"prior variance: must be positive and finite, got {prior_variance!r}")
@@ -89,27 +85,34 @@ def evaluate_model(
         "nll": likelihood,
     }
     found: dict[str, Measured] = {}
-    reasons: dict[str, list[str]] = {}
+    left_out: dict[str, str] = {}
     for name in wanted:
         tell(name)
         try:
             figures = measures[name]()
         except ValueError as error:
-            reasons.setdefault(str(error), []).append(name)
+            left_out[name] = str(error)
             continue
         for figure, measured in figures.items():
             if math.isfinite(measured.value):
                 found[figure] = measured
             else:
-                reasons.setdefault(f"is {measured.value} on these images", []).append(figure)
-    left_out = [f"{', '.join(names)}: {reason}" for reason, names in reasons.items()]
+                left_out[figure] = f"is {measured.value} on these images"
     if not found:
-        raise ValueError(f"nothing could be measured: {'; '.join(left_out)}")
+        raise ValueError(f"nothing could be measured: {'; '.join(lines(left_out))}")
     return found, left_out
 
 
-def evaluate(path: Path, split: str = "test", **arguments: Any) -> tuple[dict[str, Measured], list[str]]:
-    """Evaluates a finished run on a split, and keeps the figures in its `evaluation.json`.
+def lines(left_out: Mapping[str, str]) -> list[str]:
+    """What was left out, a line for each reason."""
+    names: dict[str, list[str]] = {}
+    for name, reason in left_out.items():
+        names.setdefault(reason, []).append(name)
+    return [f"{', '.join(alike)}: {reason}" for reason, alike in names.items()]
+
+
+def evaluate(path: Path, split: str = "test", **arguments: Any) -> tuple[dict[str, Measured], dict[str, str]]:
+    """Evaluates a finished run on a split, and keeps figures and reasons in its `evaluation.json`.
 
     Args:
         path: the run's directory.
@@ -126,9 +129,7 @@ def evaluate(path: Path, split: str = "test", **arguments: Any) -> tuple[dict[st
     run = RunDirectory.open(path)
     run.require_model()
     run.read(run.evaluation)
-    with loading(run):
-        experiment = run.experiment()
-        model = load_model(run)
+    experiment, model = run.experiment(), load_model(run)
     held_out = load_split(experiment, split)
     train = held_out if split == "train" else load_split(experiment, "train")
 
@@ -136,29 +137,12 @@ def evaluate(path: Path, split: str = "test", **arguments: Any) -> tuple[dict[st
         return held_out if split == "validation" else load_split(experiment, "validation")
 
     found, left_out = evaluate_model(model, train, held_out, validation=validation, **arguments)
-    write_evaluation(run, split, {name: measured._asdict() for name, measured in found.items()})
+    tried = groups_to_measure(arguments.get("only", ()), arguments.get("nll_samples", 0))
+    reasons = {**dict.fromkeys(tried), **left_out}
+    write_evaluation(run, split, {name: measured._asdict() for name, measured in found.items()}, reasons)
     return found, left_out
 
 
-def other_version(run: RunDirectory) -> str | None:
-    """The version of the zoo that wrote a run, where it is not this one (and is known)."""
-    theirs = run.read(run.environment).get("zoo")
-    return None if theirs is None or theirs == __version__ else str(theirs)
-
-
-@contextmanager
-def loading(run: RunDirectory) -> Iterator[None]:
-    """Around what reads a run: where that fails, and another version wrote the run, the error names both.
-
-    Raises:
-        RunError: in place of any error, if another version of the zoo wrote the run; else errors are left as they are.
-    """
-    try:
-        yield
-    except Exception as error:
-        theirs = other_version(run)
-        if theirs is None:
-            raise
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        versions = f"was written by version {theirs} of the zoo, and version {__version__} cannot load it"
-        raise RunError(f"{run.path}: {versions}: {reason}") from None
+def loading(run: RunDirectory) -> AbstractContextManager[None]:
+    """`RunDirectory.loading`."""
+    return run.loading()

@@ -60,6 +60,37 @@ def check_groups(names: Iterable[str]) -> tuple[str, ...]:
     return names
 
 
+def groups_to_measure(only: Iterable[str] = (), nll_samples: int = 0) -> tuple[str, ...]:
+    """The groups that an evaluation measures, in the order of `GROUPS`.
+
+    Args:
+        only: of `GROUPS`; all by default.
+        nll_samples: importance samples an image; 0 leaves the negative log-likelihood out.
+
+    Raises:
+        ValueError: an unknown group, or samples without a likelihood, or a likelihood without samples.
+    """
+    only = check_groups(only)
+    if "nll" in only and not nll_samples:
+        raise ValueError("metrics: nll needs a number of samples (--nll-samples)")
+    if only and "nll" not in only and nll_samples:
+        raise ValueError(
+            f"nll samples: {nll_samples} given (--nll-samples), but nll is not among the metrics asked for"
+        )
+    return tuple(name for name in GROUPS if name in (only or GROUPS) and (name != "nll" or nll_samples))
+
+
+def accuracy_error(value: float, examples: int) -> float:
+    """The standard error of an accuracy; also where all or none of the examples are right, it is not 0.
+
+    The standard deviation of the rate's posterior Beta(k + 1, n − k + 1) after k of n right answers under a uniform
+    prior: √(p̃(1 − p̃)/(n + 3)) with Laplace's p̃ = (k + 1)/(n + 2). The binomial √(p(1 − p)/n) for large n.
+    """
+    right = round(value * examples)
+    p = (right + 1) / (examples + 2)
+    return float(np.sqrt(p * (1 - p) / (examples + 3)))
+
+
 def mean_of(values: Any, unit: str, note: str = "") -> Measured:
     """The mean of one value an example, [n], with its standard error (none for a single example)."""
     values = np.asarray(values, np.float64)
@@ -129,16 +160,17 @@ def terms(subject: Subject) -> dict[str, Measured]:
     """The terms of the objective, the loss and the ELBO; errors from the images' own values.
 
     Where a term sets the images of a batch against each other, its values depend on one another, and the error is
-    a rough one.
+    a rough one. The consistency method's term is `consistency_term`: `consistency` is a group's figure, of one
+    transformation for all methods.
     """
     size = min(_BATCH, len(subject.held_out.images))
     among = {"critic", "triplet"} | ({"info_nce"} if getattr(subject.model, "queue_size", None) == 0 else set())
     found = {}
     for name, values in subject.term_values.items():
         note = f"among batches of {size} images" if name in among else ""
-        if name == "consistency":
-            note = "the method's own term and transformation"
         found[name] = mean_of(values, _UNITS.get(name.removeprefix("transformed_"), "nats"), note)
+    if own := found.pop("consistency", None):
+        found["consistency_term"] = own._replace(note="the method's own term and transformation")
     return found
 
 
@@ -195,7 +227,7 @@ def consistency(subject: Subject) -> dict[str, Measured]:
 
 
 def probe(subject: Subject, name: str) -> dict[str, Measured]:
-    """The accuracy of one of `PROBES`, with its binomial standard error.
+    """The accuracy of one of `PROBES`, with its standard error (`accuracy_error`).
 
     Raises:
         ValueError: data or codes that the probe cannot learn from.
@@ -219,7 +251,7 @@ def probe(subject: Subject, name: str) -> dict[str, Measured]:
         }
         function, what = accuracy[name]
         value, note = function(*codes), f"{what} on {n:,} training codes"
-    return {f"{name}_accuracy": Measured(value, "fraction", m, note, float(np.sqrt(value * (1 - value) / m)))}
+    return {f"{name}_accuracy": Measured(value, "fraction", m, note, accuracy_error(value, m))}
 
 
 def likelihood(

@@ -22,7 +22,7 @@ from zoo.data import pipeline
 from zoo.export import export_model
 from zoo.models.combination import combine
 from zoo.models.vae import VAE
-from zoo.run_directory import RunDirectory, RunError
+from zoo.run_directory import LEFT_OUT, RunDirectory, RunError
 
 Announce = Callable[[str], None]
 
@@ -135,7 +135,8 @@ def train(
 
     Raises:
         ValueError: data that do not fit the model.
-        RunError: the directory exists (without `resume`), or the run cannot go on; the last good checkpoint stays.
+        RunError: the directory exists (without `resume`), another process trains into it, or the run cannot go on; the
+            last good checkpoint stays.
     """
     if not resume:
         run.check_new()
@@ -149,45 +150,46 @@ def train(
     for name, part in (("train", examples), ("validation", held_out)):
         model.check_images(part.images, f"data.{name}")
     model.check_batch(recipe.batch_size)
-    done, rows = 0, []
-    if resume:
-        try:
-            with scope():
-                done = restore(run.checkpoints, model, announce)
-        except CheckpointError as error:
-            raise RunError(str(error)) from None
-        rows = record.truncate(run.metrics, done)
-    else:
+    if not resume:
         RunDirectory.create(run.path, experiment)
-    watchers = _callbacks(experiment, run, held_out, rows, quiet, announce)
-    binarize = "dynamic" if experiment.data.binarize == "dynamic" else None
-    arguments: dict[str, Any] = {"batch_size": recipe.batch_size, "seed": recipe.seed, "epochs": recipe.epochs}
-    arguments |= {"binarize": binarize, "index": model.needs_index}
-    try:
-        if done < recipe.epochs:
-            model.fit(
-                pipeline.training_pipeline(examples, start_epoch=done, **arguments),
-                epochs=recipe.epochs,
-                initial_epoch=done,
-                steps_per_epoch=steps,
-                validation_data=pipeline.evaluation_pipeline(held_out, batch_size=recipe.batch_size),
-                callbacks=watchers,
-                shuffle=False,
-                verbose=0,
-            )
-        _save(model, run.model)
-    except (TrainingDivergedError, CheckpointError) as error:
-        left = checkpoints(run.checkpoints)
-        kept = f"the last good checkpoint is {left[-1]}" if left else "there was no checkpoint yet"
-        raise RunError(f"{run.path}: {error}; {kept}") from None
-    except OSError as error:
-        raise RunError(f"{run.path}: cannot be written: {error.strerror or error}") from None
-    except tf.errors.OpError as error:
-        raise RunError(f"{run.path}: {error.message.splitlines()[0]}") from None
-    finally:
-        for watcher in watchers:
-            if isinstance(watcher, callbacks.Progress):
-                watcher.stop()
+    with run.locked():
+        done, rows = 0, []
+        if resume:
+            try:
+                with scope():
+                    done = restore(run.checkpoints, model, announce)
+            except CheckpointError as error:
+                raise RunError(str(error)) from None
+            rows = record.truncate(run.metrics, done)
+        watchers = _callbacks(experiment, run, held_out, rows, quiet, announce)
+        binarize = "dynamic" if experiment.data.binarize == "dynamic" else None
+        arguments: dict[str, Any] = {"batch_size": recipe.batch_size, "seed": recipe.seed, "epochs": recipe.epochs}
+        arguments |= {"binarize": binarize, "index": model.needs_index}
+        try:
+            if done < recipe.epochs:
+                model.fit(
+                    pipeline.training_pipeline(examples, start_epoch=done, **arguments),
+                    epochs=recipe.epochs,
+                    initial_epoch=done,
+                    steps_per_epoch=steps,
+                    validation_data=pipeline.evaluation_pipeline(held_out, batch_size=recipe.batch_size),
+                    callbacks=watchers,
+                    shuffle=False,
+                    verbose=0,
+                )
+            _save(model, run.model)
+        except (TrainingDivergedError, CheckpointError) as error:
+            left = checkpoints(run.checkpoints)
+            kept = f"the last good checkpoint is {left[-1]}" if left else "there was no checkpoint yet"
+            raise RunError(f"{run.path}: {error}; {kept}") from None
+        except OSError as error:
+            raise RunError(f"{run.path}: cannot be written: {error.strerror or error}") from None
+        except tf.errors.OpError as error:
+            raise RunError(f"{run.path}: {error.message.splitlines()[0]}") from None
+        finally:
+            for watcher in watchers:
+                if isinstance(watcher, callbacks.Progress):
+                    watcher.stop()
     return model
 
 
@@ -238,25 +240,73 @@ def load_model(run: RunDirectory) -> VAE:
     """The trained model of a run.
 
     Raises:
-        RunError: there is none yet, or its file is damaged.
+        RunError: there is none yet, its file is damaged, or it is of another version of the zoo (which is named).
     """
     path = run.require_model()
+    try:
+        with run.loading():
+            anew = f"write it anew from the last checkpoint with: rm {path}; zoo train --resume {run.path}"
+            return read_model(path, anew)
+    except ValueError as error:
+        raise RunError(str(error)) from None
+
+
+def read_model(path: Path, remedy: str = "no whole .keras file") -> keras.Model:
+    """The model of a `.keras` file.
+
+    Args:
+        path: of the file.
+        remedy: what the error says of a damaged file.
+
+    Raises:
+        RunError: the file is damaged, or no `.keras` file.
+        ValueError: it is whole, and cannot be loaded.
+    """
     logging.getLogger("absl").setLevel(logging.ERROR)
     try:
         return keras.saving.load_model(path)
-    except (OSError, ValueError) as error:
-        if not zipfile.is_zipfile(path):
-            anew = f"rm {path}; zoo train --resume {run.path}"
-            raise RunError(f"{path}: is damaged; write it anew from the last checkpoint with: {anew}") from None
-        raise RunError(f"{path}: cannot be loaded: {str(error).splitlines()[0]}") from None
+    except Exception as error:  # Keras lets through whatever zip, JSON, HDF5 and layers raise.
+        if not _is_whole(path):
+            raise RunError(f"{path}: is damaged; {remedy}") from None
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"{path}: cannot be loaded: {reason}") from None
 
 
-def write_evaluation(run: RunDirectory, split: str, found: dict[str, Any]) -> None:
-    """Puts the evaluation of a split into the run's `evaluation.json`, over what it held of the same figures."""
+def _is_whole(path: Path) -> bool:
+    """Whether a `.keras` file has its three parts, each with the right checksum."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            if file.testzip() is not None or not {"metadata.json", "model.weights.h5"} <= {*file.namelist()}:
+                return False
+            return "class_name" in json.loads(file.read("config.json"))
+    except PermissionError:
+        raise
+    except Exception:  # zipfile has an error of its own for each kind of damage.
+        return False
+
+
+def write_evaluation(
+    run: RunDirectory, split: str, found: dict[str, Any], left_out: dict[str, str | None] | None = None
+) -> None:
+    """Puts the evaluation of a split into the run's `evaluation.json`, over what it held of the same figures.
+
+    Args:
+        run: the run.
+        split: that was evaluated.
+        found: figures by name.
+        left_out: why groups or figures are missing, by name; None takes an older reason away, as a figure does.
+    """
     known = run.read(run.evaluation)
-    found = {**known.get(split, {}), **found}
+    given = left_out or {}
+    figures = {**known.get(split, {}), **found}
+    reasons = {name: text for name, text in {**run.left_out(split), **given}.items() if text and name not in found}
+    content = {**known, split: {name: one for name, one in figures.items() if name not in reasons}}
+    by_split = {**known.get(LEFT_OUT, {}), split: reasons}
+    content.pop(LEFT_OUT, None)
+    if any(by_split.values()):
+        content[LEFT_OUT] = {name: texts for name, texts in by_split.items() if texts}
     sibling = run.evaluation.with_suffix(".tmp")
-    sibling.write_text(json.dumps({**known, split: found}, indent=2) + "\n", encoding="utf-8")
+    sibling.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     sibling.replace(run.evaluation)
 
 
@@ -276,7 +326,7 @@ def export_run(path: Path, to: Path | None = None) -> Path:
     """
     run = RunDirectory.open(path)
     model = load_model(run)
-    evaluation, environment = run.read(run.evaluation), run.read(run.environment)
+    evaluation, environment = run.evaluated(), run.read(run.environment)
     target = to or run.export
     try:
         return export_model(model, target, Card.of(run.experiment(), model, evaluation, environment))

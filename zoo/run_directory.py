@@ -7,6 +7,8 @@ import json
 import os
 import platform
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,10 @@ from zoo.config import Experiment
 from zoo.configurations import dump, load
 
 PACKAGES = ("tensorflow", "keras", "tensorflow-probability", "tensorflow-datasets", "scikit-learn", "numpy")
+
+
+# Beside the splits in `evaluation.json`: what was not measured, and why.
+LEFT_OUT = "left_out"
 
 
 class RunError(RuntimeError):
@@ -48,7 +54,8 @@ class RunDirectory:
         checkpoints: a folder each for the last two epochs.
         model: the trained model (`.keras`); only there once training has ended.
         export: its SavedModel.
-        evaluation: what `zoo evaluate` found, by split (JSON).
+        evaluation: what `zoo evaluate` found, by split (JSON); under `left_out`, by split, why the rest is missing.
+        lock: held by the process that trains; it stays, empty.
     """
 
     def __init__(self, path: Path) -> None:
@@ -62,6 +69,7 @@ class RunDirectory:
         self.model = path / "model.keras"
         self.export = path / "export"
         self.evaluation = path / "evaluation.json"
+        self.lock = path / ".lock"
 
     @classmethod
     def create(cls, path: Path, experiment: Experiment) -> RunDirectory:
@@ -108,8 +116,74 @@ class RunDirectory:
         return run
 
     def experiment(self) -> Experiment:
-        """The run's configuration."""
-        return load(self.config)
+        """The run's configuration.
+
+        Raises:
+            RunError: another version of the zoo wrote it, and this one does not understand it.
+            ConfigurationError: it is damaged.
+        """
+        with self.loading():
+            return load(self.config)
+
+    def other_version(self) -> str | None:
+        """The version of the zoo that wrote the run, where it is not this one (and is known)."""
+        from zoo import __version__
+
+        theirs = self.read(self.environment).get("zoo")
+        return None if theirs is None or theirs == __version__ else str(theirs)
+
+    @contextmanager
+    def loading(self) -> Iterator[None]:
+        """Around what reads the run: where that fails, and another version wrote the run, the error names both.
+
+        Raises:
+            RunError: in place of any other error, if another version of the zoo wrote the run; else errors are left
+                as they are.
+        """
+        from zoo import __version__
+
+        try:
+            yield
+        except RunError:
+            raise
+        except Exception as error:
+            try:
+                theirs = self.other_version()
+            except RunError:
+                theirs = None
+            if theirs is None:
+                raise
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            versions = f"was written by version {theirs} of the zoo, and version {__version__} cannot load it"
+            raise RunError(f"{self.path}: {versions}: {reason}") from None
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Around a training: keeps other processes from training into the same directory.
+
+        The system lets go of the lock when its process ends, also by a kill. Without a lock where the system or the
+        file system knows none (Windows, some network drives).
+
+        Raises:
+            RunError: another process holds it, or the directory cannot be written.
+        """
+        try:
+            import fcntl
+        except ImportError:
+            yield
+            return
+        try:
+            file = self.lock.open("a")
+        except OSError as error:
+            raise RunError(f"{self.path}: cannot be written: {error.strerror}") from None
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RunError(f"{self.path}: is being trained by another process; wait for it, or stop it") from None
+            except OSError:
+                pass
+            yield
 
     def check_same(self, experiment: Experiment) -> None:
         """Raises RunError where the run has another configuration, and names the first key that differs."""
@@ -125,12 +199,31 @@ class RunDirectory:
         """The content of one of the run's JSON files; empty where it does not exist.
 
         Raises:
-            RunError: a file that is damaged.
+            RunError: a file that is damaged, or holds something else.
         """
         try:
-            return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+            found = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
         except ValueError:
-            raise RunError(f"{file}: is damaged; remove it, and what it held is measured or written anew") from None
+            found = None
+        if not isinstance(found, dict) or (file == self.evaluation and not _is_evaluation(found)):
+            raise RunError(f"{file}: is damaged; remove it, and what it held is measured or written anew")
+        return found
+
+    def evaluated(self) -> dict[str, dict[str, Any]]:
+        """The figures of all splits that have been evaluated: by split and name, `Measured` as a mapping.
+
+        Raises:
+            RunError: as `read`.
+        """
+        return {split: found for split, found in self.read(self.evaluation).items() if split != LEFT_OUT}
+
+    def figures(self, split: str) -> dict[str, Any]:
+        """The figures of a split by name; none where it has not been evaluated. Raises as `read`."""
+        return self.evaluated().get(split, {})
+
+    def left_out(self, split: str) -> dict[str, str]:
+        """Why groups of figures, or single ones, could not be measured on a split, by name. Raises as `read`."""
+        return self.read(self.evaluation).get(LEFT_OUT, {}).get(split, {})
 
     def require_model(self) -> Path:
         """The trained model's file.
@@ -141,3 +234,17 @@ class RunDirectory:
         if not self.model.is_file():
             raise RunError(f"{self.path}: has no trained model yet; finish it with: zoo train --resume {self.path}")
         return self.model
+
+
+def _is_evaluation(content: dict[str, Any]) -> bool:
+    """Whether it is {split: {name: figure}}, with reasons in place of figures under `left_out`."""
+    for key, part in content.items():
+        if not isinstance(part, dict) or not all(isinstance(one, dict) for one in part.values()):
+            return False
+        if key == LEFT_OUT:
+            good = all(isinstance(reason, str) for one in part.values() for reason in one.values())
+        else:
+            good = all(isinstance(one.get("value"), int | float) for one in part.values())
+        if not good:
+            return False
+    return True

@@ -33,12 +33,14 @@ class Record(keras.callbacks.Callback):
 
 
 def rows(path: Path, epochs: int | None = None) -> list[dict[str, float]]:
-    """The lines of a metrics file, of the first `epochs` epochs; a line that a crash cut short is left out."""
+    """The lines of a metrics file, of the first `epochs` epochs, up to a line that a crash cut short or damaged."""
     found = []
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
         try:
             row = json.loads(line)
         except json.JSONDecodeError:
+            break
+        if not isinstance(row, dict) or not isinstance(row.get("epoch"), int):
             break
         if epochs is not None and row["epoch"] > epochs:
             break

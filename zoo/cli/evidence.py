@@ -1,4 +1,4 @@
-"""The commands that make evidence of runs: plot, report, reproduce."""
+"""The command that draws figures of runs: plot."""
 
 from __future__ import annotations
 
@@ -37,22 +37,22 @@ def plot(
     from zoo.report import plots
     from zoo.report.pictures import figure_ending
 
-    if list_ or figure not in plots.FIGURES:
+    if list_ or figure is None:
         width = max(map(len, plots.FIGURES))
         print("\n".join(f"{name:<{width}}  {text}" for name, text in plots.FIGURES.items()))
-        if list_ or figure is None:
-            return
+        return
+    if figure not in plots.FIGURES:
         plots.check(figure, {})
     given = {"split": split, "images": images, "seed": seed, "metric": metric, "unit": unit, "projection": projection}
     options = {name: value for name, value in given.items() if value is not None}
     named = plots.labelled(runs or [])
-    plots.check(str(figure), named, **options)
+    plots.check(figure, named, **options)
     target = to or Path(f"{figure}.png")
     figure_ending(target)
     if not target.absolute().parent.is_dir():
         fail(f"--to {target}: no such folder {target.parent}")
     load_tensorflow()
-    drawn = plots.plot(str(figure), named, **options)
+    drawn = plots.plot(figure, named, **options)
     from zoo.report.figures import save
 
     print(save(drawn, target))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, cast
@@ -56,7 +57,8 @@ def reproduce(
 ) -> None:
     """Train what a paper's table needs, and set our numbers beside the printed ones.
 
-    What is trained already is not trained again: an interrupted reproduction goes on with the same command.
+    What is trained already is not trained again: an interrupted reproduction goes on with the same command. The exit
+    code is 1 where some runs could not be carried out; the report says which.
     """
     from zoo.parameters import nearest
     from zoo.report import paper_table
@@ -88,6 +90,8 @@ def reproduce(
     load_tensorflow()
     from zoo.report.jobs import Jobs
 
+    # What ends a batch job ends its trainings too; they are gone on with like any other.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         wrong = Jobs(jobs, needs(planned), quiet).carry_out(planned.all_jobs())
     except KeyboardInterrupt:
@@ -101,7 +105,8 @@ def reproduce(
     for one in found.judgements:
         say(f"{one.verdict}: {one.says} ({one.data}): {one.because}")
     print(folder / "report.html")
-    return None
+    # The report is there, and says which rows are not; a script should know.
+    raise typer.Exit(int(bool(wrong)))
 
 
 def _list_tables() -> None:

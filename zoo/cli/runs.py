@@ -114,23 +114,24 @@ def evaluate(
     quiet: Quiet = False,
 ) -> None:
     """Measure a trained run on a split."""
-    from zoo.measurement import check_groups
+    from zoo.measurement import groups_to_measure
     from zoo.run_directory import RunDirectory
 
     directory = RunDirectory.open(run)
     directory.require_model()
     if split not in ("train", "validation", "test"):
         fail(f"--split: no {split!r}; one of: train, validation, test")
-    chosen = check_groups(name.strip() for name in metrics.split(",")) if metrics else ()
+    chosen = tuple(name.strip() for name in metrics.split(",")) if metrics else ()
+    groups_to_measure(chosen, nll_samples)
     if prior_variance is not None and not 0 < prior_variance < float("inf"):
         fail(f"--prior-variance: must be positive and finite, got {prior_variance:g}")
     load_tensorflow()
     from zoo import __version__
     from zoo.evaluation import evaluate as evaluate_run
-    from zoo.evaluation import other_version
+    from zoo.evaluation import lines
     from zoo.report.tables import evaluation_table, progress_over_tasks
 
-    if theirs := other_version(directory):
+    if theirs := directory.other_version():
         say(f"{run}: was written by version {theirs} of the zoo; this is version {__version__}")
     with progress_over_tasks(quiet) as progress:
         found, left_out = evaluate_run(
@@ -146,7 +147,7 @@ def evaluate(
         print(json.dumps({name: measured._asdict() for name, measured in found.items()}, indent=2))
     else:
         evaluation_table(found, f"{run} · {split}")
-    for line in left_out:
+    for line in lines(left_out):
         say(f"left out: {line}")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,33 +45,29 @@ def examine_run(path: Path) -> dict[str, Measured]:
     from zoo.evaluation import Measured, evaluate
 
     run = RunDirectory.open(path)
-    known = run.read(run.evaluation).get(SPLIT, {})
+    known = run.figures(SPLIT)
     # Figures that an older zoo wrote lack some, or the values of each unit.
     if not all(name in known and (name not in VECTORS or known[name].get("values")) for name in FIGURES):
         evaluate(path, SPLIT, only=GROUPS)
-        known = run.read(run.evaluation)[SPLIT]
+        known = run.figures(SPLIT)
     if missing := [name for name in FIGURES if name not in known]:
         raise RunError(f"{path}: cannot be judged: its {SPLIT} images give no {' and no '.join(missing)}")
-    return {name: Measured(**known[name]) for name in FIGURES}
+    # Without what a newer zoo may have added.
+    return {name: Measured(*map(known[name].get, Measured._fields)) for name in FIGURES}
 
 
 def examine_model(path: Path, experiment: Experiment) -> dict[str, Measured]:
     """The figures of a saved model on the test split of a configuration's data, by name.
 
     Raises:
+        RunError: a damaged file.
         ValueError: no model of the zoo, images that it does not take, or figures that they do not give.
     """
-    import keras
-
     from zoo.evaluation import evaluate_model
     from zoo.models.vae import VAE
-    from zoo.run import load_split
+    from zoo.run import load_split, read_model
 
-    logging.getLogger("absl").setLevel(logging.ERROR)
-    try:
-        model = keras.saving.load_model(path)
-    except (OSError, ValueError, TypeError) as error:
-        raise ValueError(f"{path}: cannot be loaded: {str(error).splitlines()[0]}") from None
+    model = read_model(path)
     if not isinstance(model, VAE):
         raise ValueError(f"{path}: is a {type(model).__name__}, and no model of the zoo")
     held_out = load_split(experiment, SPLIT)

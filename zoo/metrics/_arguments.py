@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+# What labels may be, by the kind of their dtype.
+_LABELS = {**dict.fromkeys("biuf", "numbers"), **dict.fromkeys("UT", "strings"), "S": "bytes"}
+
 
 def as_matrix(name: str, values: Any) -> np.ndarray:
     """Checks values and returns them as float64.
@@ -92,7 +95,8 @@ def as_probe(
     """Checks what a classifier learns from and is tested on: codes as float64 [n, d] and [m, d], labels [n] and [m].
 
     Raises:
-        ValueError: as `as_matrix`; labels that do not fit the codes, or of one class; codes that are constant.
+        ValueError: as `as_matrix`; labels that are no whole numbers or strings, of two kinds, of one class, or do not
+            fit the codes; codes that are constant.
     """
     train_codes, test_codes = as_matrix("train_codes", train_codes), as_matrix("test_codes", test_codes)
     if train_codes.shape[1] != test_codes.shape[1]:
@@ -102,6 +106,9 @@ def as_probe(
         )
     train_labels = _labels("train_labels", train_labels, "train_codes", len(train_codes))
     test_labels = _labels("test_labels", test_labels, "test_codes", len(test_codes))
+    kinds = [_LABELS[labels.dtype.kind] for labels in (train_labels, test_labels)]
+    if kinds[0] != kinds[1]:
+        raise ValueError(f"train_labels and test_labels must be of one kind, got {kinds[0]} and {kinds[1]}")
     if len(np.unique(train_labels)) < 2:
         raise ValueError(
             f"train_labels must hold two classes or more, but all {len(train_labels)} are {train_labels[0]}"
@@ -117,6 +124,13 @@ def _labels(name: str, labels: Any, codes_name: str, count: int) -> np.ndarray:
         raise ValueError(
             f"{name} must hold one label for each of the {count} {codes_name}, got shape {list(labels.shape)}"
         )
+    if labels.dtype.kind == "O":
+        # Strings and numbers come as objects too, but a mixture of both stays one.
+        kinds = {(isinstance(label, str), isinstance(label, bytes)) for label in labels}
+        labels = np.asarray(labels.tolist()) if len(kinds) == 1 else labels
+    if labels.dtype.kind not in _LABELS:
+        what = {type(label).__name__: None for label in labels.tolist()}
+        raise ValueError(f"{name} must be whole numbers or strings, got {', '.join(what)}")
     if labels.dtype.kind == "f" and not np.array_equal(labels, np.round(labels)):
         raise ValueError(f"{name} must be whole numbers or strings, got fractions or NaN")
     return labels

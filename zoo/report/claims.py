@@ -62,6 +62,8 @@ def judge(
         needed = [claim.best]
     else:
         pairs, needed = list(pairwise(claim.order)), claim.order
+    found = {row: one for row, one in found.items() if not math.isnan(one.mean)}
+    pairs = [(a, b) for a, b in pairs if claim.best is None or b in found]
     absent = [row for row in needed if row not in found]
     if absent or not pairs:
         return "not measured", f"no number for {', '.join(absent)}" if absent else "nothing to compare with"

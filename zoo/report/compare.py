@@ -35,9 +35,14 @@ def check(runs: list[RunDirectory]) -> None:
     """Raises what `compare` would, before anything heavy is imported."""
     if len({run.path.resolve() for run in runs}) < len(runs):
         raise RunError("a report names each run once")
+    configurations: dict[tuple, RunDirectory] = {}
     for run in runs:
         run.require_model()
-        if "test" not in run.read(run.evaluation):
+        same = tuple(map(repr, run.experiment().flat().items()))
+        if same in configurations:
+            raise RunError(f"{run.path}: is the same run as {configurations[same].path}, seed included: it counts once")
+        configurations[same] = run
+        if not run.figures("test"):
             raise RunError(f"{run.path}: has not been evaluated; first: zoo evaluate {run.path}")
         mine, theirs = (one.experiment().data.model_dump() for one in (runs[0], run))
         for key in ("name", "path", "test", "size", "channels", "binarize", "labels"):
@@ -75,6 +80,7 @@ def compare(runs: list[RunDirectory], command: str, announce: Callable[[str], No
         command=command,
         columns=[column for column in COLUMNS if any(column.key in row.values for row in rows)],
         rows=rows,
+        differs=_likelihoods(rows),
         pictures=[
             *picture("history", "history", labelled, "Information against the epoch", announce),
             *picture("rate-per-unit", "rate_per_unit", first, "Rate of each latent unit", announce),
@@ -99,7 +105,7 @@ def _names(runs: list[RunDirectory]) -> list[str]:
 def _row(name: str, runs: list[RunDirectory]) -> Row:
     row = Row(name, runs[0].experiment().data.name, recipe="zoo")
     for run in runs:
-        evaluation, seed = run.read(run.evaluation), run.experiment().train.seed
+        evaluation, seed = run.evaluated(), run.experiment().train.seed
         text = run.config.read_text(encoding="utf-8")
         row.runs.append(RunSummary(run.path.name, seed, run.path.as_posix(), text, evaluation))
         for column in COLUMNS:
@@ -107,3 +113,14 @@ def _row(name: str, runs: list[RunDirectory]) -> Row:
             if value is not None:
                 row.values.setdefault(column.key, []).append(value)
     return row
+
+
+def _likelihoods(rows: list[Row]) -> list[str]:
+    """A sentence where likelihoods are not from as many samples of as many images."""
+    found: dict[tuple[str, int], None] = {}
+    for run in (run for row in rows for run in row.runs):
+        if nll := run.evaluation.get("test", {}).get("nll"):
+            found[nll["note"].partition(";")[0], nll["examples"]] = None
+    if len(found) < 2:
+        return []
+    return ["The likelihoods are not alike: " + " / ".join(f"{note}, {n:,} images" for note, n in found) + "."]

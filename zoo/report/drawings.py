@@ -24,6 +24,12 @@ METRICS = "mutual_information,rate,active_units"
 _UNITS = {"active_units": "", "learning_rate": "", "sum_of_squares": "squared pixels", "triplet": "squared distance"}
 
 
+def _require(images: np.ndarray, least: int, figure: str, split: str) -> None:
+    """Raises ValueError for fewer images than a figure takes."""
+    if len(images) < least:
+        raise ValueError(f"images: {figure} needs at least {least} of the {split} split, got {len(images)} (--images)")
+
+
 def _posteriors(runs: Runs, images: np.ndarray) -> dict[str, Any]:
     return {label: model_of(run).posteriors(images) for label, run in runs.items()}
 
@@ -33,6 +39,7 @@ def tsne(runs: Runs, *, split: str = "test", images: int = 1000, seed: int = 0) 
     from zoo.report import figures
 
     shown = chosen(runs, split, images, seed)
+    _require(shown.images, 3, "tsne", split)
     found = _posteriors(runs, shown.images)
     return figures.tsne({label: (q.loc, shown.labels) for label, q in found.items()}, seed=seed)
 
@@ -74,6 +81,7 @@ def grid(runs: Runs, *, split: str = "test", images: int = 400, seed: int = 0) -
     from zoo.report import figures
 
     shown = chosen(runs, split, images, seed).images
+    _require(shown, 3, "grid", split)
     found = _posteriors(runs, shown)
     return figures.image_map(shown, {label: figures.plane(q.loc, seed=seed) for label, q in found.items()})
 
@@ -89,6 +97,7 @@ def arrows(runs: Runs, *, split: str = "test", images: int = 40, seed: int = 0, 
     from zoo.views import apply_views
 
     shown = chosen(runs, split, images, seed).images
+    _require(shown, 2, "arrows", split)
     # Of the first run that has some; all runs are shown the same transformed images.
     own = (getattr(model_of(run), "transformations", None) for run in runs.values())
     layers = next((found for found in own if found is not None), [RandomAffine()])

@@ -68,7 +68,7 @@ class Jobs:
                 for path, future in futures.items():
                     try:
                         future.result()
-                    except (_FailedError, RunError) as error:
+                    except (_FailedError, RunError, ValueError, OSError) as error:
                         wrong[path] = str(error)
             except KeyboardInterrupt:
                 self.stopping.set()

@@ -6,37 +6,13 @@ import statistics
 from typing import Any, NamedTuple
 
 from zoo.report.paper_table import Column, Evaluation
+from zoo.report.vocabulary import GROUPS, NEGATED, OF_TRAINING
 from zoo.run_directory import RunDirectory
-
-# The group of `zoo evaluate --metrics` that gives a metric; whatever is not named here is a term of the objective.
-GROUPS = {
-    "mutual_information": "information",
-    "marginal_kl": "information",
-    "active_units": "information",
-    "rate_per_unit": "information",
-    "unit_variances": "information",
-    "info_nce_bound": "information",
-    "decoder_sensitivity": "information",
-    "consistency": "consistency",
-    "knn_accuracy": "knn",
-    "linear_accuracy": "linear",
-    "softmax_accuracy": "softmax",
-    "svm_accuracy": "svm",
-    "nll": "nll",
-    "bits_per_dimension": "nll",
-}
-# Not measured on images, but read off the training.
-OF_TRAINING = ("training_hours", "training_factor")
-# Another sign of a metric.
-NEGATED = {
-    "negative_elbo": "elbo",
-    "negative_elbo_optimal_prior": "elbo_optimal_prior",
-    "negative_elbo_tuned_prior": "elbo_tuned_prior",
-}
 
 
 def _group(metric: str) -> str:
-    return GROUPS.get(metric, "terms")
+    """Of a metric; a group's own name, as it stands among the reasons, is left as it is."""
+    return metric if metric in GROUPS.values() else GROUPS.get(metric, "terms")
 
 
 class Needs(NamedTuple):
@@ -46,15 +22,19 @@ class Needs(NamedTuple):
     evaluation: Evaluation
 
     def missing(self, run: RunDirectory, split: str) -> bool:
-        """Whether a group of metrics was not measured on a split, or a likelihood with another number of samples.
+        """Whether a group of metrics was not measured on a split, or a likelihood of other samples or fewer images.
 
-        A group counts as measured with any of its metrics, for not every method has all of them.
+        A group counts as measured with any of its metrics, for not every method has all of them, and also where an
+        evaluation has said why it cannot be.
         """
-        found = run.read(run.evaluation).get(split, {})
-        if {_group(name) for name in self.metrics} - {_group(name) for name in found}:
+        found, left_out = run.figures(split), run.left_out(split)
+        if {_group(name) for name in self.metrics} - {_group(name) for name in [*found, *left_out]}:
             return True
-        samples = f"{self.evaluation.nll_samples} importance samples"
-        return "nll" in self.metrics and not found["nll"]["note"].startswith(samples)
+        if "nll" not in self.metrics or "nll" not in found:
+            return False
+        size = max(figure["examples"] for figure in found.values())
+        fewer = found["nll"]["examples"] < min(self.evaluation.nll_images, size)
+        return fewer or not found["nll"]["note"].startswith(f"{self.evaluation.nll_samples} importance samples")
 
     def arguments(self) -> list[str]:
         """Of `zoo evaluate`."""
@@ -89,9 +69,9 @@ def figure_of(run: RunDirectory, evaluation: dict[str, Any], column: Column) -> 
     return sign * found["value"] * (100.0 if column.percent else 1.0)
 
 
-def relative(values: dict[str, list[float]], column: Column) -> dict[str, list[float]]:
-    """Rows' hours of training as factors of the first row's mean, for the column `training_factor`."""
-    if column.metric != "training_factor" or not values:
-        return values
-    base = statistics.fmean(next(iter(values.values())))
-    return {row: [value / base for value in of_row] for row, of_row in values.items()}
+def relative(values: dict[str, list[float]], base: str) -> dict[str, list[float]]:
+    """Rows' hours of training as factors of the mean of one of them; nothing where that one was not measured."""
+    if not values.get(base):
+        return {}
+    unit = statistics.fmean(values[base])
+    return {row: [value / unit for value in of_row] for row, of_row in values.items()}

@@ -7,7 +7,6 @@ data set. Nothing here imports TensorFlow.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
@@ -16,17 +15,10 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 
 from zoo import configurations
 from zoo.config import ConfigurationError, Experiment, Section, validate
-from zoo.data.catalogue import CATALOGUE
-from zoo.models import METHODS
-from zoo.networks import NETWORKS
 from zoo.parameters import Count, Size, nearest, one_line
+from zoo.report.plots import check_options
+from zoo.report.vocabulary import known_metrics, not_built
 
-# Named in the papers' tables and not built yet. A row that needs one is listed as such until the zoo has it.
-PLANNED = {
-    "method": ("adversarial", "folding", "hierarchical", "info", "infomax", "lagging", "semi_amortized", "skip"),
-    "network": ("folding", "lstm", "nvae", "pixelcnn", "resnet"),
-    "data set": ("shapenet", "yahoo", "yelp"),
-}
 Budget = Literal["full", "small"]
 BUDGETS = ("full", "small")
 
@@ -42,7 +34,8 @@ def _printed(value: Any) -> Any:
     """Reads `89.30`, `89.30 ± 0.01` and nothing."""
     if value is None or isinstance(value, int | float):
         return None if value is None else Printed(float(value))
-    found = re.fullmatch(r"(-?[\d.]+)(?:\s*±\s*([\d.]+))?", str(value).strip())
+    number = r"\d+(?:\.\d*)?"
+    found = re.fullmatch(rf"(-?{number})(?:\s*±\s*({number}))?", str(value).strip())
     if not found:
         raise ValueError("must be a number, or a mean and its deviation such as 89.30 ± 0.01")
     return Printed(float(found[1]), None if found[2] is None else float(found[2]))
@@ -57,6 +50,13 @@ class Column(Section):
     better: Literal["higher", "lower"] | None = None
     percent: bool = False
     digits: Size = 2
+
+    @field_validator("metric")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in known_metrics():
+            raise ValueError(f"no metric {value!r}; {nearest(value, known_metrics())}")
+        return value
 
     @property
     def key(self) -> str:
@@ -99,6 +99,11 @@ class Figure(Section):
     rows: list[str] | None = None
     data: str | None = None
     options: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _drawable(self) -> Self:
+        check_options(self.plot, self.options)
+        return self
 
 
 class Evaluation(Section):
@@ -154,9 +159,9 @@ class PaperTable(Section):
     title: str
     source: str
     seeds: Count = 1
-    experiments: dict[str, str]
+    experiments: dict[str, str] = Field(min_length=1)
     columns: list[Column] = Field(default_factory=list)
-    rows: dict[str, RowSettings]
+    rows: dict[str, RowSettings] = Field(min_length=1)
     printed: dict[str, dict[str, list[Annotated[Printed | None, BeforeValidator(_printed)]]]] = Field(
         default_factory=dict
     )
@@ -172,10 +177,21 @@ class PaperTable(Section):
         return {str(k): v or {} for k, v in value.items()} if isinstance(value, dict) else value
 
     @model_validator(mode="after")
-    def _refers(self) -> Self:
+    def _names(self) -> Self:
         for row in self.rows:
             if "," in row:
                 raise ValueError(f"rows: {row!r} has a comma, which parts the names of --only")
+        for one in self.experiments:
+            # They become parts of the names of folders and files.
+            if not re.fullmatch(r"[\w.-]+", one) or one.startswith("."):
+                raise ValueError(f"experiments: {one!r} must be letters, digits, and - _ . between them")
+        keys = [column.key for column in self.columns]
+        if twice := [key for key in keys if keys.count(key) > 1]:
+            raise ValueError(f"columns: {twice[0]!r} stands there twice")
+        return self
+
+    @model_validator(mode="after")
+    def _refers(self) -> Self:
         keys = [column.key for column in self.columns]
         named = [(f"printed.{data}", row) for data, rows in self.printed.items() for row in rows]
         named += [("claims", row) for claim in self.claims for row in [*claim.order, *filter(None, [claim.best])]]
@@ -237,30 +253,9 @@ class PaperTable(Section):
         for key, value in assigned.items():
             values = configurations.assign_value(values, key, value)
         values = configurations.assign(values, list(changes))
-        missing = _not_built(values)
+        missing = not_built(values)
         where = f"papers/{self.name}: {row} on {data}"
         return Cell(row, data, None if missing else validate(values, where), missing)
-
-
-def _not_built(values: dict[str, Any]) -> str:
-    """What a configuration needs and the zoo does not have yet, in words; empty where it has all."""
-
-    def names(value: Any) -> list[str]:
-        values = value if isinstance(value, list) else [value]
-        return [str(v.get("name") if isinstance(v, dict) else v) for v in values]
-
-    model = values.get("model", {})
-    wanted: dict[str, tuple[list[str], Mapping[str, Any]]] = {
-        "method": (names(model.get("method")), METHODS),
-        "network": (names(model.get("network")), NETWORKS),
-        "data set": (names(values.get("data", {})), CATALOGUE),
-    }
-    return ", ".join(
-        f"{kind} {name}"
-        for kind, (given, known) in wanted.items()
-        for name in given
-        if name not in known and name in PLANNED[kind]
-    )
 
 
 def names() -> list[str]:
@@ -288,6 +283,6 @@ def load(name: str) -> PaperTable:
             raise ConfigurationError(f"papers/{short}: no such table or figure; {nearest(short, known)}")
         path = configurations.folder() / "papers" / f"{short}.yaml"
     try:
-        return PaperTable.model_validate({"name": short, **configurations.parse(path)})
+        return PaperTable.model_validate({**configurations.parse(path), "name": short})
     except ValidationError as error:
         raise ConfigurationError(f"{path}: {one_line(error, {(): PaperTable.model_fields})}") from None

@@ -6,7 +6,7 @@ Importing this module imports neither TensorFlow nor matplotlib, and `check` fin
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from zoo.parameters import nearest
@@ -63,23 +63,32 @@ def plot(name: str, runs: Runs, **options: Any) -> Figure:
     return _DRAW[name](runs, **options)
 
 
-def check(name: str, runs: Runs, **options: Any) -> None:
-    """Raises what `plot` would raise for its arguments, before anything heavy is imported."""
+def check_options(name: str, options: Mapping[str, Any]) -> None:
+    """Raises what `plot` would raise for a figure's name and options."""
     if name not in _DRAW:
         raise ValueError(f"plot: no figure {name!r}; {nearest(name, _DRAW)}")
-    allowed = list(inspect.signature(_DRAW[name]).parameters)[1:]
-    for option in options:
+    allowed = dict(list(inspect.signature(_DRAW[name]).parameters.items())[1:])
+    for option, value in options.items():
         if option not in allowed:
             raise ValueError(f"plot: {name} does not take {option!r}; {nearest(option, allowed)}")
-    if not runs:
-        raise ValueError(f"plot: {name} needs the directory of a run")
-    if len(runs) > 1 and name in _OF_ONE:
-        raise ValueError(f"plot: {name} is drawn of one run, got {len(runs)}: {', '.join(runs)}")
+        wanted = str if allowed[option].annotation == "str" else int
+        if not isinstance(value, wanted) or isinstance(value, bool):
+            kind = "text" if wanted is str else "a whole number"
+            raise ValueError(f"plot: {option} of {name} must be {kind}, got {value!r}")
     split = options.get("split", "test")
     if split not in SPLITS:
         raise ValueError(f"split: no {split!r}; {nearest(split, SPLITS)}")
     if options.get("images", 1) < 1:
         raise ValueError(f"images: must be at least 1, got {options['images']}")
+
+
+def check(name: str, runs: Runs, **options: Any) -> None:
+    """Raises what `plot` would raise for its arguments, before anything heavy is imported."""
+    check_options(name, options)
+    if not runs:
+        raise ValueError(f"plot: {name} needs the directory of a run")
+    if len(runs) > 1 and name in _OF_ONE:
+        raise ValueError(f"plot: {name} is drawn of one run, got {len(runs)}: {', '.join(runs)}")
     data_sets = {label: data_set(run.experiment().data) for label, run in runs.items()}
     if len({*data_sets.values()}) > 1:
         listed = ", ".join(f"{label} ({data})" for label, data in data_sets.items())

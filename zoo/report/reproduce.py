@@ -6,6 +6,7 @@ import datetime
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ from zoo.report.inline import picture
 from zoo.report.jobs import Job
 from zoo.report.needs import Needs, figure_of, needs_of, relative
 from zoo.report.paper_table import Budget, Cell, Evaluation, PaperTable
-from zoo.run_directory import RunDirectory, environment
+from zoo.run_directory import RunDirectory, RunError, environment
 
 
 class Plan(NamedTuple):
@@ -91,6 +92,8 @@ def plan(
         for cell in cells
         if (not data.intersection(only) or cell.data in only) and (not rows.intersection(only) or cell.row in only)
     ]
+    if not chosen:
+        raise ValueError(f"--only: no row of papers/{table.name} fits all of {', '.join(only)}")
     small = budget == "small"
     if small and table.small.data is not None and not data.intersection(only):
         chosen = [cell for cell in chosen if cell.data in table.small.data]
@@ -127,9 +130,11 @@ def collect(plan: Plan, wrong: dict[Path, str], command: str, announce: Callable
     rows = [_row(plan, cell, wrong) for cell in plan.cells]
     for column in (column for column in table.columns if column.metric == "training_factor"):
         for data in dict.fromkeys(row.data for row in rows):
-            measured = {row.name: row.values[column.key] for row in rows if row.data == data and row.values}
-            for row in (row for row in rows if row.data == data and row.values):
-                row.values[column.key] = relative(measured, column)[row.name]
+            here = [row for row in rows if row.data == data and column.key in row.values]
+            factors = relative({row.name: row.values[column.key] for row in here}, next(iter(table.rows)))
+            for row in here:
+                row.values.pop(column.key)
+                row.values.update({column.key: factors[row.name]} if row.name in factors else {})
     small = plan.budget == "small"
     return Comparison(
         name=f"{table.name}-small" if small else table.name,
@@ -157,24 +162,30 @@ def _row(plan: Plan, cell: Cell, wrong: dict[Path, str]) -> Row:
         recipe=settings.recipe,
         note=settings.note,
     )
+    failed = [wrong[job.run.path] for job in plan.jobs.get((cell.row, cell.data), []) if job.run.path in wrong]
+    reasons: dict[str, None] = {}
     for job in plan.jobs.get((cell.row, cell.data), []):
         if not job.run.model.is_file():
             continue
-        evaluation = job.run.read(job.run.evaluation)
-        name, text = job.run.path.name, job.run.config.read_text(encoding="utf-8")
-        row.runs.append(RunSummary(name, job.experiment.train.seed, job.run.path.as_posix(), text, evaluation))
-        for column in table.columns:
-            value = figure_of(job.run, evaluation, column)
-            if value is not None:
-                row.values.setdefault(column.key, []).append(value)
+        try:
+            _add(row, job, table)
+            reasons |= {f"{metric}: {why}": None for metric, why in job.run.left_out("test").items()}
+        except RunError as error:
+            failed.append(str(error))
     if cell.missing or row.values:
-        return row
-    failed = [wrong[job.run.path] for job in plan.jobs[cell.row, cell.data] if job.run.path in wrong]
-    return _with_status(row, failed[0] if failed else "not measured")
+        return replace(row, note="; ".join([*filter(None, [row.note]), *dict.fromkeys(failed), *reasons]))
+    return replace(row, status="; ".join(dict.fromkeys(failed)) or "; ".join(reasons) or "not measured")
 
 
-def _with_status(row: Row, status: str) -> Row:
-    return Row(**{**vars(row), "status": status})
+def _add(row: Row, job: Job, table: PaperTable) -> None:
+    """Puts a run's figures into its row."""
+    evaluation = job.run.evaluated()
+    name, text = job.run.path.name, job.run.config.read_text(encoding="utf-8")
+    row.runs.append(RunSummary(name, job.experiment.train.seed, job.run.path.as_posix(), text, evaluation))
+    for column in table.columns:
+        value = figure_of(job.run, evaluation, column)
+        if value is not None:
+            row.values.setdefault(column.key, []).append(value)
 
 
 def _pictures(plan: Plan, announce: Callable[[str], None]) -> list[Picture]:

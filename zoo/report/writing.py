@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv as _csv
 import io
+import os
 from pathlib import Path
 
 from zoo.export import replacing
@@ -17,6 +18,7 @@ FIELDS = (
     *("data", "row", "recipe", "column", "header", "mean", "deviation", "seeds"),
     *("printed_mean", "printed_deviation", "unit", "status"),
 )
+_GENERATOR = '<meta name="generator" content="zoo report">'
 _FILES = ("report.md", "report.csv", "report.tex", "report.html")
 
 
@@ -72,12 +74,20 @@ def write(c: Comparison, folder: Path) -> Path:
 
 
 def check_replaceable(folder: Path) -> None:
-    """Refuses a folder with files that are not a report's: replacing it would delete them."""
+    """Refuses a folder that is not a report's, for replacing it would delete somebody's files, or that cannot be made.
+
+    Raises:
+        ValueError: one line that names the folder, and what stands in the way.
+    """
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder}: is a file; a report is written as a folder")
+    page = folder / "report.html"
+    ours = page.is_file() and _GENERATOR in page.read_text(encoding="utf-8", errors="replace")[:2000]
     for path in folder.rglob("*"):
         inside = path.relative_to(folder).as_posix()
-        if inside not in (*_FILES, "figures") and not (
-            path.parent.name == "figures" and path.suffix in {".png", ".svg"}
-        ):
+        known = inside in (*_FILES, "figures") or (path.parent.name == "figures" and path.suffix in {".png", ".svg"})
+        if not ours or not known:
             raise ValueError(f"{folder}: holds {inside}, which is no part of a report; name a new or an empty folder")
+    above = next(parent for parent in folder.absolute().parents if parent.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise ValueError(f"{folder}: cannot be written, because {above} cannot")

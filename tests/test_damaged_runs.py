@@ -265,6 +265,7 @@ def test_reasons_stand_beside_the_figures_until_there_is_a_figure(copy, monkeypa
     assert copy.left_out("test") == {"svm": "no machine here"}
     evaluate(copy.path, only=("svm",))
     assert copy.left_out("test") == {} and copy.left_out("validation") == {"svm": "no machine here"}
+    assert set(copy.read(copy.evaluation)["left_out"]) == {"validation"}
     assert set(copy.figures("test")) == {f"{name}_accuracy" for name in ("knn", "linear", "softmax", "svm")}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from zoo.parameters import nearest
 from zoo.run import load_model, load_split, write_evaluation
 from zoo.run_directory import RunDirectory
 
-__all__ = ["GROUPS", "PROBES", "Measured", "evaluate", "evaluate_model", "lines", "loading"]
+__all__ = ["GROUPS", "PROBES", "Measured", "evaluate", "evaluate_model", "lines"]
 
 
 def evaluate_model(
@@ -141,8 +140,3 @@ def evaluate(path: Path, split: str = "test", **arguments: Any) -> tuple[dict[st
     reasons = {**dict.fromkeys(tried), **left_out}
     write_evaluation(run, split, {name: measured._asdict() for name, measured in found.items()}, reasons)
     return found, left_out
-
-
-def loading(run: RunDirectory) -> AbstractContextManager[None]:
-    """`RunDirectory.loading`."""
-    return run.loading()

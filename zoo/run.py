@@ -301,10 +301,10 @@ def write_evaluation(
     figures = {**known.get(split, {}), **found}
     reasons = {name: text for name, text in {**run.left_out(split), **given}.items() if text and name not in found}
     content = {**known, split: {name: one for name, one in figures.items() if name not in reasons}}
-    by_split = {**known.get(LEFT_OUT, {}), split: reasons}
+    by_split = {name: texts for name, texts in {**known.get(LEFT_OUT, {}), split: reasons}.items() if texts}
     content.pop(LEFT_OUT, None)
-    if any(by_split.values()):
-        content[LEFT_OUT] = {name: texts for name, texts in by_split.items() if texts}
+    if by_split:
+        content[LEFT_OUT] = by_split
     sibling = run.evaluation.with_suffix(".tmp")
     sibling.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     sibling.replace(run.evaluation)

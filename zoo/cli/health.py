@@ -71,10 +71,7 @@ def _run(path: Path, as_json: bool) -> bool:
     run = RunDirectory.open(path)
     examination.require_history(run)
     load_tensorflow()
-    from zoo.evaluation import loading
-
-    with loading(run):
-        experiment = run.experiment()
+    experiment = run.experiment()
     with _waiting("looking at the test images"):
         figures = examination.examine_run(path)
     source, runs = advice.source_of(path)

@@ -12,7 +12,7 @@ import pytest
 
 from zoo import configurations, run
 from zoo.callbacks import record
-from zoo.evaluation import evaluate
+from zoo.evaluation import evaluate, write_evaluation
 from zoo.run_directory import RunDirectory, RunError
 
 SMALL = ["model.network={name: mlp, width: 8, depth: 1}", "data.train=train[:128]", "train.epochs=2"]
@@ -153,7 +153,7 @@ def test_a_line_of_metrics_of_another_form_is_cut_short(tmp_path, line):
 
 def test_a_configuration_of_another_version_names_both(command, copy):
     copy.config.write_text(copy.config.read_text().replace("model:", "model:\n  future: 3"))
-    run.write_evaluation(copy, "test", {"rate": FIGURE})
+    write_evaluation(copy, "test", {"rate": FIGURE})
     of_version(copy, "2.0.0")
     words = "was written by version 2.0.0 of the zoo, and version 0.1.0 cannot load it: "
     for arguments in (["plot", "samples"], ["export"], ["evaluate"], ["doctor"], ["report"], ["train", "--resume"]):
@@ -271,9 +271,9 @@ def test_reasons_stand_beside_the_figures_until_there_is_a_figure(copy, monkeypa
 
 def test_a_figure_that_is_no_number_any_more_is_taken_out(tmp_path):
     directory = empty(tmp_path)
-    run.write_evaluation(directory, "test", {"rate": FIGURE, "elbo": FIGURE})
+    write_evaluation(directory, "test", {"rate": FIGURE, "elbo": FIGURE})
     assert json.loads(directory.evaluation.read_text()) == {"test": {"rate": FIGURE, "elbo": FIGURE}}
-    run.write_evaluation(directory, "test", {}, {"terms": None, "rate": "is nan on these images"})
+    write_evaluation(directory, "test", {}, {"terms": None, "rate": "is nan on these images"})
     assert directory.evaluated() == {"test": {"elbo": FIGURE}}
-    run.write_evaluation(directory, "test", {"rate": FIGURE}, {"terms": None})
+    write_evaluation(directory, "test", {"rate": FIGURE}, {"terms": None})
     assert json.loads(directory.evaluation.read_text()) == {"test": {"elbo": FIGURE, "rate": FIGURE}}

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from zoo import configurations, run
+from zoo.evaluation import write_evaluation
 from zoo.run_directory import RunDirectory, RunError
 
 SMALL = ["model.network={name: mlp, width: 8, depth: 1}", "data.train=train[:128]", "train.epochs=1"]
@@ -75,7 +76,7 @@ def test_a_full_disk_is_one_line(tmp_path, monkeypatch, error):
 def test_an_export_of_a_run_carries_its_evaluation(tmp_path):
     directory = RunDirectory(tmp_path / "run")
     run.train(load(), directory, quiet=True)
-    run.write_evaluation(directory, "test", {"rate": {"value": 1.25, "unit": "nats", "examples": 300, "note": ""}})
+    write_evaluation(directory, "test", {"rate": {"value": 1.25, "unit": "nats", "examples": 300, "note": ""}})
     export = run.export_run(directory.path)
     assert "| test | `rate` | 1.25 | nats | 300 |" in (export / "README.md").read_text()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,10 +12,10 @@ from zoo import data, measurement
 from zoo.measurement import GROUPS, PROBES, Measured, Subject, groups_to_measure
 from zoo.models.vae import VAE
 from zoo.parameters import nearest
-from zoo.run import load_model, load_split, write_evaluation
-from zoo.run_directory import RunDirectory
+from zoo.run import load_model, load_split
+from zoo.run_directory import LEFT_OUT, RunDirectory
 
-__all__ = ["GROUPS", "PROBES", "Measured", "evaluate", "evaluate_model", "lines"]
+__all__ = ["GROUPS", "PROBES", "Measured", "evaluate", "evaluate_model", "lines", "write_evaluation"]
 
 
 def evaluate_model(
@@ -140,3 +141,28 @@ def evaluate(path: Path, split: str = "test", **arguments: Any) -> tuple[dict[st
     reasons = {**dict.fromkeys(tried), **left_out}
     write_evaluation(run, split, {name: measured._asdict() for name, measured in found.items()}, reasons)
     return found, left_out
+
+
+def write_evaluation(
+    run: RunDirectory, split: str, found: dict[str, Any], left_out: dict[str, str | None] | None = None
+) -> None:
+    """Puts the evaluation of a split into the run's `evaluation.json`, over what it held of the same figures.
+
+    Args:
+        run: the run.
+        split: that was evaluated.
+        found: figures by name.
+        left_out: why groups or figures are missing, by name; None takes an older reason away, as a figure does.
+    """
+    known = run.read(run.evaluation)
+    given = left_out or {}
+    figures = {**known.get(split, {}), **found}
+    reasons = {name: text for name, text in {**run.left_out(split), **given}.items() if text and name not in found}
+    content = {**known, split: {name: one for name, one in figures.items() if name not in reasons}}
+    by_split = {name: texts for name, texts in {**known.get(LEFT_OUT, {}), split: reasons}.items() if texts}
+    content.pop(LEFT_OUT, None)
+    if by_split:
+        content[LEFT_OUT] = by_split
+    sibling = run.evaluation.with_suffix(".tmp")
+    sibling.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    sibling.replace(run.evaluation)

@@ -22,7 +22,7 @@ from zoo.data import pipeline
 from zoo.export import export_model
 from zoo.models.combination import combine
 from zoo.models.vae import VAE
-from zoo.run_directory import LEFT_OUT, RunDirectory, RunError
+from zoo.run_directory import RunDirectory, RunError
 
 Announce = Callable[[str], None]
 
@@ -283,31 +283,6 @@ def _is_whole(path: Path) -> bool:
         raise
     except Exception:  # zipfile has an error of its own for each kind of damage.
         return False
-
-
-def write_evaluation(
-    run: RunDirectory, split: str, found: dict[str, Any], left_out: dict[str, str | None] | None = None
-) -> None:
-    """Puts the evaluation of a split into the run's `evaluation.json`, over what it held of the same figures.
-
-    Args:
-        run: the run.
-        split: that was evaluated.
-        found: figures by name.
-        left_out: why groups or figures are missing, by name; None takes an older reason away, as a figure does.
-    """
-    known = run.read(run.evaluation)
-    given = left_out or {}
-    figures = {**known.get(split, {}), **found}
-    reasons = {name: text for name, text in {**run.left_out(split), **given}.items() if text and name not in found}
-    content = {**known, split: {name: one for name, one in figures.items() if name not in reasons}}
-    by_split = {name: texts for name, texts in {**known.get(LEFT_OUT, {}), split: reasons}.items() if texts}
-    content.pop(LEFT_OUT, None)
-    if by_split:
-        content[LEFT_OUT] = by_split
-    sibling = run.evaluation.with_suffix(".tmp")
-    sibling.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    sibling.replace(run.evaluation)
 
 
 def export_run(path: Path, to: Path | None = None) -> Path:

@@ -149,6 +149,8 @@ def evaluate(
         evaluation_table(found, f"{run} · {split}")
     for line in lines(left_out):
         say(f"left out: {line}")
+    if not chosen and not nll_samples:
+        say("left out: nll: it takes long; ask for it with --nll-samples 500")
 
 
 @app.command()

@@ -11,7 +11,7 @@ import zoo
 from zoo import metrics
 from zoo.data import Examples
 from zoo.evaluation import evaluate_model, lines
-from zoo.measurement import GROUPS, Measured, accuracy_error, check_groups, groups_to_measure, mean_of
+from zoo.measurement import GROUPS, Measured, accuracy_error, groups_to_measure, mean_of
 from zoo.networks import build
 
 SHAPE = (8, 8, 1)
@@ -222,11 +222,11 @@ def test_progress_goes_through_the_groups(model):
 
 
 def test_mistakes_in_names():
-    assert check_groups(["nll", "terms"]) == ("nll", "terms")
+    assert groups_to_measure(["nll", "terms"], 2) == ("terms", "nll")
     with pytest.raises(
         ValueError, match=r"^metrics: no 'informaton'; did you mean 'information'\? \(one of: consistency, "
     ):
-        check_groups(["terms", "informaton"])
+        groups_to_measure(["terms", "informaton"])
     with pytest.raises(ValueError, match=r"^metrics: nll needs a number of samples"):
         evaluate_model(make(), TRAIN, TEST, only=("nll",))
     with pytest.raises(ValueError, match=r"^nll samples: 20 given \(--nll-samples\), but nll is not among"):

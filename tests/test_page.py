@@ -162,7 +162,7 @@ def test_configurations_are_closed_until_asked_for() -> None:
 
 
 def test_a_report_with_nothing_but_rows() -> None:
-    c = Comparison("x", "Title", "", "zoo report runs/x", [], [Row("a", "digits")])
+    c = Comparison("Title", "", "zoo report runs/x", [], [Row("a", "digits")])
     html = page(c)
     assert Reader(html).rows == [["row"], [], ["digits", ""], ["a"]]
     assert "<h2>Claims" not in html

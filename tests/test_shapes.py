@@ -18,11 +18,10 @@ def by_trees(a, b):
     return [to_nearest(one, other) + to_nearest(other, one) for one, other in zip(a, b, strict=True)]
 
 
-@pytest.mark.parametrize(("p", "q"), [(200, 200), (150, 331), (1, 7), (5, 1)])
-@pytest.mark.parametrize("block", [1, 64, 1024])
-def test_chamfer_is_that_of_scipys_trees(p, q, block):
+@pytest.mark.parametrize(("p", "q"), [(200, 200), (150, 331), (2000, 300), (1, 7), (5, 1)])
+def test_chamfer_is_that_of_scipys_trees(p, q):
     a, b = clouds(points=p), clouds(points=q, seed=1)
-    found = chamfer_distance(a, b, block=block)
+    found = chamfer_distance(a, b)
     assert found.shape == (4,)
     np.testing.assert_allclose(found, by_trees(a, b), rtol=1e-12)
     np.testing.assert_allclose(chamfer_distance(b, a), found, rtol=1e-12)

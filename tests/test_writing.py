@@ -33,7 +33,7 @@ PNG = bytes.fromhex(
 
 def a_comparison() -> Comparison:
     """Two data sets; one row with two seeds, one with one, one that cannot run, one that the paper does not have."""
-    run = RunSummary("one", 0, "runs/one", "model:\n  method: vae  # a & b\n", EVALUATION)
+    run = RunSummary(0, "runs/one", "model:\n  method: vae  # a & b\n", EVALUATION)
     rows = [
         Row(
             "VAE <script>alert(1)</script>",
@@ -54,7 +54,6 @@ def a_comparison() -> Comparison:
         Row("VAE", "mnist", {"rate": [-3.0]}, runs=[run]),
     ]
     return Comparison(
-        name="paper/table1-small",
         title="A & B, x_1 < x_2",
         source="Someone 2020, Table 1",
         command="zoo reproduce papers/paper/table1",
@@ -167,7 +166,7 @@ def test_headings_have_one_percent_sign() -> None:
 
 
 def test_seeds_in_words() -> None:
-    run = RunSummary("one", 0, "runs/one", "", {})
+    run = RunSummary(0, "runs/one", "", {})
     assert Row("a", "d").seeds() == ""
     assert Row("a", "d", runs=[run]).seeds() == "one seed"
     assert Row("a", "d", {"rate": [1.0]}, runs=[run, run]).seeds() == "2 seeds"

@@ -7,6 +7,8 @@ twice. Nothing here imports TensorFlow.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, Self
 
@@ -241,6 +243,11 @@ class Experiment(Section):
     def flat(self) -> dict[str, Any]:
         """All values by dotted key."""
         return dict(_flatten(self.model_dump()))
+
+    def fingerprint(self) -> str:
+        """Eight hexadecimal digits of all values but the seed's: the same for the seeds of one configuration."""
+        values = {key: value for key, value in self.flat().items() if key != "train.seed"}
+        return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:8]
 
 
 def _flatten(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

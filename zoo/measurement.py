@@ -47,19 +47,6 @@ class Measured(NamedTuple):
     values: list[float] | None = None
 
 
-def check_groups(names: Iterable[str]) -> tuple[str, ...]:
-    """The names of groups, as they were given.
-
-    Raises:
-        ValueError: an unknown one.
-    """
-    names = tuple(names)
-    for name in names:
-        if name not in GROUPS:
-            raise ValueError(f"metrics: no {name!r}; {nearest(name, GROUPS)}")
-    return names
-
-
 def groups_to_measure(only: Iterable[str] = (), nll_samples: int = 0) -> tuple[str, ...]:
     """The groups that an evaluation measures, in the order of `GROUPS`.
 
@@ -70,7 +57,10 @@ def groups_to_measure(only: Iterable[str] = (), nll_samples: int = 0) -> tuple[s
     Raises:
         ValueError: an unknown group, or samples without a likelihood, or a likelihood without samples.
     """
-    only = check_groups(only)
+    only = tuple(only)
+    for name in only:
+        if name not in GROUPS:
+            raise ValueError(f"metrics: no {name!r}; {nearest(name, GROUPS)}")
     if "nll" in only and not nll_samples:
         raise ValueError("metrics: nll needs a number of samples (--nll-samples)")
     if only and "nll" not in only and nll_samples:

@@ -77,6 +77,7 @@ def decoder_sensitivity(model: Any, images: Any, seed: int = 0, batch_size: int 
         ValueError: images that the model does not take, or that are all alike.
     """
     import tensorflow as tf
+    from sklearn.preprocessing import StandardScaler
 
     from zoo.data.pixels import to_unit_interval
 
@@ -84,28 +85,11 @@ def decoder_sensitivity(model: Any, images: Any, seed: int = 0, batch_size: int 
     images = np.asarray(images)
     loc, scale = model.posteriors(images, batch_size)
     z = loc + scale * np.random.default_rng(seed).standard_normal(loc.shape, np.float32)
-    decoded, data = _Variance(), _Variance()
+    decoded, data = StandardScaler(), StandardScaler()
     for start in range(0, len(images), batch_size):
         rows = slice(start, start + batch_size)
-        decoded.add(model.decode(z[rows]).numpy())
-        data.add(to_unit_interval(tf.constant(images[rows])).numpy())
-    if data.total == 0:
+        for pixels, seen in ((model.decode(z[rows]), decoded), (to_unit_interval(tf.constant(images[rows])), data)):
+            seen.partial_fit(pixels.numpy().reshape(len(z[rows]), -1).astype(np.float64))
+    if not data.var_.any():
         raise ValueError(f"images: all {len(images)} are alike, so there is no variance to compare the decoder's with")
-    return decoded.total / data.total
-
-
-class _Variance:
-    """The variance of each pixel over batches that come one after the other, summed over pixels, times their number."""
-
-    def __init__(self) -> None:
-        self.count, self.total = 0, 0.0
-        self.mean: Any = 0.0
-
-    def add(self, batch: np.ndarray) -> None:
-        """Takes another batch [m, ...] in (Chan, Golub & LeVeque 1983, Eq. 2.1)."""
-        flat = batch.reshape(len(batch), -1).astype(np.float64)
-        mean, count = flat.mean(axis=0), self.count + len(flat)
-        shift = mean - self.mean if self.count else np.zeros_like(mean)
-        self.total += float(((flat - mean) ** 2).sum() + (shift**2).sum() * self.count * len(flat) / count)
-        self.mean = mean if not self.count else self.mean + shift * (len(flat) / count)
-        self.count = count
+    return float(decoded.var_.sum() / data.var_.sum())

@@ -6,9 +6,9 @@ import datetime
 from collections.abc import Callable
 
 from zoo.models import canonical
-from zoo.report.comparison import Comparison, Row, RunSummary
+from zoo.report.comparison import Comparison, Row
 from zoo.report.inline import picture
-from zoo.report.needs import figure_of
+from zoo.report.needs import add_run
 from zoo.report.paper_table import Column
 from zoo.run_directory import RunDirectory, RunError, environment
 
@@ -35,10 +35,10 @@ def check(runs: list[RunDirectory]) -> None:
     """Raises what `compare` would, before anything heavy is imported."""
     if len({run.path.resolve() for run in runs}) < len(runs):
         raise RunError("a report names each run once")
-    configurations: dict[tuple, RunDirectory] = {}
+    configurations: dict[tuple[str, int], RunDirectory] = {}
     for run in runs:
         run.require_model()
-        same = tuple(map(repr, run.experiment().flat().items()))
+        same = run.experiment().fingerprint(), run.experiment().train.seed
         if same in configurations:
             raise RunError(f"{run.path}: is the same run as {configurations[same].path}, seed included: it counts once")
         configurations[same] = run
@@ -65,16 +65,14 @@ def compare(runs: list[RunDirectory], command: str, announce: Callable[[str], No
         RunError: a run without a model or evaluation, runs of different data sets, or one run twice.
     """
     check(runs)
-    groups: dict[tuple, list[RunDirectory]] = {}
+    groups: dict[str, list[RunDirectory]] = {}
     for run in runs:
-        values = {key: value for key, value in run.experiment().flat().items() if key != "train.seed"}
-        groups.setdefault(tuple(map(repr, values.items())), []).append(run)
+        groups.setdefault(run.experiment().fingerprint(), []).append(run)
     named = dict(zip(_names([group[0] for group in groups.values()]), groups.values(), strict=True))
     rows = [_row(name, group) for name, group in named.items()]
     labelled = {f"{name} seed {run.experiment().train.seed}": run for name, group in named.items() for run in group}
     first = {name: group[0] for name, group in named.items()}
     return Comparison(
-        name="report",
         title=f"{', '.join(named)} on {runs[0].experiment().data.name}",
         source="",
         command=command,
@@ -105,13 +103,7 @@ def _names(runs: list[RunDirectory]) -> list[str]:
 def _row(name: str, runs: list[RunDirectory]) -> Row:
     row = Row(name, runs[0].experiment().data.name, recipe="zoo")
     for run in runs:
-        evaluation, seed = run.evaluated(), run.experiment().train.seed
-        text = run.config.read_text(encoding="utf-8")
-        row.runs.append(RunSummary(run.path.name, seed, run.path.as_posix(), text, evaluation))
-        for column in COLUMNS:
-            value = figure_of(run, evaluation, column)
-            if value is not None:
-                row.values.setdefault(column.key, []).append(value)
+        add_run(row, run, COLUMNS)
     return row
 
 

@@ -15,7 +15,6 @@ from zoo.report.paper_table import Column, Printed
 class RunSummary:
     """One trained run: where it lies, its configuration as YAML and what it was evaluated to."""
 
-    name: str
     seed: int
     path: str
     configuration: str
@@ -89,7 +88,6 @@ class Comparison:
     """A report.
 
     Attributes:
-        name: of its folder.
         title: what is compared.
         source: the paper and the number of its table; empty for a report on runs of one's own.
         command: what gives this report.
@@ -102,7 +100,6 @@ class Comparison:
         versions: of the zoo and what it runs on.
     """
 
-    name: str
     title: str
     source: str
     command: str

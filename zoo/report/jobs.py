@@ -105,7 +105,10 @@ class Jobs:
     def _call(self, arguments: list[str], job: Job | None = None, bar: TaskID | None = None) -> None:
         """Runs a `zoo` command; its bar follows the lines of the run's metrics."""
         threads = max(1, (os.cpu_count() or 1) // self.workers)
-        surroundings = {**os.environ, "PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), *_python_path()])}
+        surroundings = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")])),
+        }
         if self.workers > 1:
             surroundings |= {"TF_NUM_INTRAOP_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
         with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
@@ -125,10 +128,6 @@ class Jobs:
 
     def _say(self, text: str) -> None:
         self.bars.console.print(f"zoo: {text}", highlight=False, soft_wrap=True)
-
-
-def _python_path() -> list[str]:
-    return list(filter(None, [os.environ.get("PYTHONPATH")]))
 
 
 def _epochs(run: RunDirectory) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from typing import Any, NamedTuple
 
+from zoo.report.comparison import Row, RunSummary
 from zoo.report.paper_table import Column, Evaluation
 from zoo.report.vocabulary import GROUPS, NEGATED, OF_TRAINING
 from zoo.run_directory import RunDirectory
@@ -55,7 +56,22 @@ def needs_of(columns: list[Column], evaluation: Evaluation) -> dict[str, Needs]:
     return {split: Needs(tuple(dict.fromkeys(metrics)), evaluation) for split, metrics in found.items()}
 
 
-def figure_of(run: RunDirectory, evaluation: dict[str, Any], column: Column) -> float | None:
+def add_run(row: Row, run: RunDirectory, columns: list[Column]) -> None:
+    """Puts a run, and its figures for a table's columns, into its row.
+
+    Raises:
+        RunError: a damaged evaluation.
+    """
+    evaluation, text = run.evaluated(), run.config.read_text(encoding="utf-8")
+    seed = run.experiment().train.seed
+    row.runs.append(RunSummary(seed, run.path.as_posix(), text, evaluation))
+    for column in columns:
+        value = _figure_of(run, evaluation, column)
+        if value is not None:
+            row.values.setdefault(column.key, []).append(value)
+
+
+def _figure_of(run: RunDirectory, evaluation: dict[str, Any], column: Column) -> float | None:
     """A run's figure for a column, in the column's unit; None where it was not measured."""
     if column.metric in OF_TRAINING:
         from zoo.callbacks.record import rows

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +12,11 @@ from zoo.config import Experiment
 from zoo.models import canonical
 from zoo.parameters import nearest
 from zoo.report.claims import judgements
-from zoo.report.comparison import Comparison, Picture, Row, RunSummary
+from zoo.report.comparison import Comparison, Picture, Row
 from zoo.report.differences import differences
 from zoo.report.inline import picture
 from zoo.report.jobs import Job
-from zoo.report.needs import Needs, figure_of, needs_of, relative
+from zoo.report.needs import Needs, add_run, needs_of, relative
 from zoo.report.paper_table import Budget, Cell, Evaluation, PaperTable
 from zoo.run_directory import RunDirectory, RunError, environment
 
@@ -28,19 +26,15 @@ class Plan(NamedTuple):
 
     Attributes:
         table: which.
-        budget: full or small.
         cells: rows on data sets, those that cannot run included.
         jobs: the runs of each cell, one a seed, by (row, data set).
         evaluation: how likelihoods are estimated.
-        epochs: that were asked for instead of the table's.
     """
 
     table: PaperTable
-    budget: Budget
     cells: list[Cell]
     jobs: dict[tuple[str, str], list[Job]]
     evaluation: Evaluation
-    epochs: int | None
 
     def all_jobs(self) -> list[Job]:
         """Of all cells; seeds outermost, so that an interrupted reproduction has whole rows early."""
@@ -104,16 +98,14 @@ def plan(
             of_cell = [_job(cell, cell.experiment, seed, runs / "papers" / table.paper) for seed in range(count)]
             jobs[cell.row, cell.data] = of_cell
     evaluation = table.small.evaluate if small else table.evaluate
-    return Plan(table, budget, chosen, jobs, evaluation, epochs)
+    return Plan(table, chosen, jobs, evaluation)
 
 
 def _job(cell: Cell, experiment: Experiment, seed: int, folder: Path) -> Job:
     train = experiment.train.model_copy(update={"seed": seed})
     experiment = experiment.model_copy(update={"train": train})
     method = "-".join(canonical(experiment.model.method))
-    values = {key: value for key, value in experiment.flat().items() if key != "train.seed"}
-    mark = hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:8]
-    run = RunDirectory(folder / f"{cell.data}-{method}-{mark}-seed{seed}")
+    run = RunDirectory(folder / f"{cell.data}-{method}-{experiment.fingerprint()}-seed{seed}")
     return Job(f"{cell.row} on {cell.data}, seed {seed}", experiment, run)
 
 
@@ -133,11 +125,8 @@ def collect(plan: Plan, wrong: dict[Path, str], command: str, announce: Callable
             here = [row for row in rows if row.data == data and column.key in row.values]
             factors = relative({row.name: row.values[column.key] for row in here}, next(iter(table.rows)))
             for row in here:
-                row.values.pop(column.key)
-                row.values.update({column.key: factors[row.name]} if row.name in factors else {})
-    small = plan.budget == "small"
+                row.values[column.key] = factors.get(row.name, [])
     return Comparison(
-        name=f"{table.name}-small" if small else table.name,
         title=table.title,
         source=table.source,
         command=command,
@@ -168,24 +157,13 @@ def _row(plan: Plan, cell: Cell, wrong: dict[Path, str]) -> Row:
         if not job.run.model.is_file():
             continue
         try:
-            _add(row, job, table)
+            add_run(row, job.run, table.columns)
             reasons |= {f"{metric}: {why}": None for metric, why in job.run.left_out("test").items()}
         except RunError as error:
             failed.append(str(error))
     if cell.missing or row.values:
         return replace(row, note="; ".join([*filter(None, [row.note]), *dict.fromkeys(failed), *reasons]))
     return replace(row, status="; ".join(dict.fromkeys(failed)) or "; ".join(reasons) or "not measured")
-
-
-def _add(row: Row, job: Job, table: PaperTable) -> None:
-    """Puts a run's figures into its row."""
-    evaluation = job.run.evaluated()
-    name, text = job.run.path.name, job.run.config.read_text(encoding="utf-8")
-    row.runs.append(RunSummary(name, job.experiment.train.seed, job.run.path.as_posix(), text, evaluation))
-    for column in table.columns:
-        value = figure_of(job.run, evaluation, column)
-        if value is not None:
-            row.values.setdefault(column.key, []).append(value)
 
 
 def _pictures(plan: Plan, announce: Callable[[str], None]) -> list[Picture]:

@@ -52,8 +52,7 @@ def same_but_for_seed(runs: Runs) -> dict[str, list[str]]:
     """Labels of runs whose configurations differ in the seed alone, under what the labels have in common."""
     alike: dict[str, list[str]] = {}
     for label, run in runs.items():
-        configuration = {key: value for key, value in run.experiment().flat().items() if key != "train.seed"}
-        alike.setdefault(repr(sorted(configuration.items())), []).append(label)
+        alike.setdefault(run.experiment().fingerprint(), []).append(label)
     named = {}
     for labels in alike.values():
         equal = itertools.takewhile(lambda letters: len({*letters}) == 1, zip(*labels, strict=False))

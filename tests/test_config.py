@@ -1,5 +1,7 @@
 """Configurations: schema, bases, settings, and errors in one line that name the key and what is allowed."""
 
+import re
+
 import pytest
 
 from zoo import configurations
@@ -119,3 +121,11 @@ def test_a_signature_includes_the_bases():
         "queue_size": 4096,
         "elbo_on": "query",
     }
+
+
+def test_a_fingerprint_is_that_of_all_values_but_the_seed():
+    found = configurations.load("digits/vae").fingerprint()
+    assert re.fullmatch("[0-9a-f]{8}", found)
+    assert configurations.load("digits/vae", ["train.seed=7"]).fingerprint() == found
+    for other in ("model.beta=2", "train.epochs=3", "data.train=train[:256]", "watch.images=7"):
+        assert configurations.load("digits/vae", [other]).fingerprint() != found

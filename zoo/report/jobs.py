@@ -105,10 +105,8 @@ class Jobs:
     def _call(self, arguments: list[str], job: Job | None = None, bar: TaskID | None = None) -> None:
         """Runs a `zoo` command; its bar follows the lines of the run's metrics."""
         threads = max(1, (os.cpu_count() or 1) // self.workers)
-        surroundings = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")])),
-        }
+        path = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))
+        surroundings = {**os.environ, "PYTHONPATH": path}
         if self.workers > 1:
             surroundings |= {"TF_NUM_INTRAOP_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
         with tempfile.TemporaryFile("w+", encoding="utf-8") as output:

@@ -13,9 +13,10 @@ from zoo.cli import load_tensorflow
 
 load_tensorflow()
 
-from zoo import configurations, evaluation, run
+from zoo import experiments
+from zoo.experiments import configurations, evaluation
+from zoo.experiments.run_directory import RunDirectory
 from zoo.report import figures
-from zoo.run_directory import RunDirectory
 
 RUNS = {
     "plain VAE, gradients not clipped (the paper's baseline)": ("mnist/vae", ["train.clip_norm=null"]),
@@ -48,12 +49,12 @@ def main():
         experiment = configurations.load(name, [*settings, *recipe])
         directory = RunDirectory(arguments.runs / f"{number}-{name.rpartition('/')[2]}")
         if not directory.model.exists():
-            run.train(experiment, directory, resume=directory.config.exists())
+            experiments.train(experiment, directory, resume=directory.config.exists())
         found, left_out = evaluation.evaluate(directory.path)
         shown = [form.format(found[key].value) if key in found else "none" for key, form in COLUMNS.items()]
         lines.append(f"| {label} | {' | '.join(shown)} |")
         print(label, *left_out, sep="\n  ")
-        model, images = run.load_model(directory), run.load_split(experiment, "test").images[:20]
+        model, images = experiments.load_model(directory), experiments.load_split(experiment, "test").images[:20]
         rows["test images"] = images
         rows[f"{label}: reconstructions"] = model.reconstruct(images).numpy()
         rows[f"{label}: prior samples"] = model.sample(20, seed=0).numpy()

@@ -67,8 +67,9 @@ def main() -> int:
     load_tensorflow()
     import numpy as np
 
-    from zoo import configurations, run
-    from zoo.run_directory import RunDirectory
+    from zoo import experiments
+    from zoo.experiments import configurations
+    from zoo.experiments.run_directory import RunDirectory
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -76,13 +77,13 @@ def main() -> int:
         if path is None:
             path = folder / "run"
             experiment = configurations.load("digits/contrastive", ["train.epochs=2", "watch.pictures=false"])
-            run.train(experiment, RunDirectory(path), quiet=True)
+            experiments.train(experiment, RunDirectory(path), quiet=True)
         directory = RunDirectory.open(path)
-        export = run.export_run(path, folder / "export")
+        export = experiments.export_run(path, folder / "export")
         size = sum(file.stat().st_size for file in export.rglob("*") if file.is_file())
         print(f"export: {size / 1e6:.2f} MB")
-        model = run.load_model(directory)
-        images = run.load_split(directory.experiment(), "train").images[: max(BATCHES)]
+        model = experiments.load_model(directory)
+        images = experiments.load_split(directory.experiment(), "train").images[: max(BATCHES)]
         np.savez(folder / "given.npz", images=images)
 
         python = fresh_environment(folder / "venv")

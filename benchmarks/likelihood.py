@@ -15,8 +15,9 @@ load_tensorflow()
 
 import numpy as np
 
-from zoo import configurations, metrics
-from zoo.run import build_model
+from zoo import metrics
+from zoo.experiments import configurations
+from zoo.experiments.building import build_model
 
 
 def peak():

@@ -15,9 +15,10 @@ from zoo.cli import load_tensorflow
 
 load_tensorflow()
 
-from zoo import configurations, evaluation, metrics, run
+from zoo import experiments, metrics
+from zoo.experiments import configurations, evaluation
+from zoo.experiments.run_directory import RunDirectory
 from zoo.report import figures
-from zoo.run_directory import RunDirectory
 
 # The consistency paper's recipe (section 4.1), but for its network and its 100 epochs.
 PRINTED = [
@@ -73,7 +74,7 @@ def measured(base, settings, directory):
     if directory.config.exists():
         directory.check_same(experiment)
     if not directory.model.exists():
-        run.train(experiment, directory, resume=directory.config.exists(), quiet=True)
+        experiments.train(experiment, directory, resume=directory.config.exists(), quiet=True)
     known = directory.read(directory.evaluation).get("test")
     if known is None:
         evaluation.evaluate(directory.path)
@@ -83,8 +84,8 @@ def measured(base, settings, directory):
 
 def draw(directory, title, to):
     """The picture of a method in the guide."""
-    model = run.load_model(directory)
-    images = run.load_split(directory.experiment(), "test").images
+    model = experiments.load_model(directory)
+    images = experiments.load_split(directory.experiment(), "test").images
     loc, scale = model.posteriors(images[:2000])
     rows = {
         "test images": images[:14],

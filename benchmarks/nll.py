@@ -38,9 +38,10 @@ from pythae.models.base.base_utils import ModelOutput
 from pythae.models.nn import BaseDecoder, BaseEncoder
 from torch import nn
 
-from zoo import configurations, metrics
+from zoo import metrics
+from zoo.experiments import configurations
+from zoo.experiments.building import build_model
 from zoo.metrics.likelihood import UnreliableEstimateWarning
-from zoo.run import build_model
 
 SHAPE, LATENTS = (28, 28, 1), 16
 # Likelihoods that both know: ours, what pythae calls them, and what stands behind its decoder that ours has inside.

@@ -22,9 +22,9 @@ load_tensorflow()
 
 import keras
 
-from zoo import configurations
 from zoo.data import Examples, pipeline
-from zoo.run import build_model
+from zoo.experiments import configurations
+from zoo.experiments.building import build_model
 
 EXAMPLES = 60_000
 ROWS = {

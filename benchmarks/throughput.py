@@ -27,9 +27,9 @@ def images():
 
 def zoo_contestant(method):
     """A function that trains so many steps through `fit`."""
-    from zoo import configurations
     from zoo.data import Examples, pipeline
-    from zoo.run import build_model
+    from zoo.experiments import configurations
+    from zoo.experiments.building import build_model
 
     examples = Examples(images(), None)
     model = build_model(configurations.load(f"mnist/{method}"), (28, 28, 1), 60)

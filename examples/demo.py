@@ -14,9 +14,10 @@ import tensorflow as tf
 from rich.console import Console
 from rich.table import Table
 
-from zoo import configurations, evaluation, run
+from zoo import experiments
+from zoo.experiments import configurations, evaluation
+from zoo.experiments.run_directory import RunDirectory
 from zoo.report import figures
-from zoo.run_directory import RunDirectory
 
 METHODS = ("vae", "contrastive")
 COLUMNS = {
@@ -47,11 +48,11 @@ def main() -> None:
         console.print(f"[bold]digits/{method}[/bold]")
         experiment = configurations.load(f"digits/{method}")
         directory = RunDirectory(runs / method)
-        model = run.train(experiment, directory)
+        model = experiments.train(experiment, directory)
         found, _ = evaluation.evaluate(directory.path)
-        exported = tf.saved_model.load(str(run.export_run(directory.path)))
+        exported = tf.saved_model.load(str(experiments.export_run(directory.path)))
 
-        images = run.load_split(experiment, "test").images
+        images = experiments.load_split(experiment, "test").images
         difference = float(np.abs(exported.encode(images)["loc"] - model.encode(images).loc).max())
         values = (form.format(found[key].value) for key, (_, form) in COLUMNS.items())
         table.add_row(method, *values, f"{difference:.0e}")

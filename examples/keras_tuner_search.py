@@ -8,7 +8,7 @@ import tempfile
 
 import keras_tuner
 
-from zoo import configurations, tuning
+from zoo.experiments import configurations, tuning
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--trials", type=int, default=4)

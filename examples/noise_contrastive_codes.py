@@ -18,9 +18,9 @@ import numpy as np
 from rich.console import Console
 from sklearn.metrics import roc_auc_score
 
-from zoo import configurations, run
+from zoo.experiments import configurations
+from zoo.experiments.run_directory import RunDirectory
 from zoo.report import figures
-from zoo.run_directory import RunDirectory
 
 TITLES = {"vae": "VAE", "noise_contrastive": "NC-VAE"}
 SHOWN = 1000
@@ -52,13 +52,13 @@ def main() -> None:
     change = [] if arguments.epochs is None else [f"train.epochs={arguments.epochs}"]
     experiments = {method: configurations.load(f"gaussians/{method}", change) for method in TITLES}
     noise_scale, prior_scale = (getattr(experiments["noise_contrastive"].model, key) for key in ("noise_scale", "K"))
-    data = run.load_split(experiments["vae"], "test").images
+    data = experiments.load_split(experiments["vae"], "test").images
     noise = data + noise_scale * np.random.default_rng(0).standard_normal(data.shape, np.float32)
 
     shown: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     for method, experiment in experiments.items():
         with tempfile.TemporaryDirectory() as folder:
-            model = run.train(experiment, RunDirectory(Path(folder) / method), quiet=True)
+            model = experiments.train(experiment, RunDirectory(Path(folder) / method), quiet=True)
         found = {"data": codes(model, data, seed=1), "noise": codes(model, noise, seed=2)}
         console.print(f"{TITLES[method]}: {separation(found)}")
         shown[TITLES[method]] = (found["data"][:SHOWN], found["noise"][:SHOWN])

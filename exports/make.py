@@ -7,9 +7,10 @@ from zoo.cli import load_tensorflow
 
 load_tensorflow()
 
-from zoo import configurations, evaluation, run
-from zoo.export import update_index
-from zoo.run_directory import RunDirectory
+from zoo import experiments
+from zoo.experiments import configurations, evaluation
+from zoo.experiments.run_directory import RunDirectory
+from zoo.export.saved_model import update_index
 
 HERE = Path(__file__).parent
 NAMES = ("digits/vae", "digits/contrastive")
@@ -20,9 +21,9 @@ def main() -> None:
         for name in NAMES:
             print(name)
             directory = RunDirectory(Path(runs) / name)
-            run.train(configurations.load(name), directory)
+            experiments.train(configurations.load(name), directory)
             evaluation.evaluate(directory.path, "test", nll_samples=500, nll_images=300)
-            run.export_run(directory.path, HERE / name)
+            experiments.export_run(directory.path, HERE / name)
     print(update_index(HERE))
 
 

@@ -10,14 +10,15 @@ import pytest
 import tensorflow as tf
 
 import zoo
-from zoo import configurations, run
-from zoo.config import ConfigurationError, method_parameters
+from zoo import experiments
 from zoo.data import Examples, with_index
 from zoo.data.pipeline import training_pipeline
+from zoo.experiments import configurations
+from zoo.experiments.run_directory import RunDirectory
+from zoo.experiments.schema import ConfigurationError, method_parameters
 from zoo.models.batch import Batch
 from zoo.models.labels import ExampleLabels
 from zoo.networks import build
-from zoo.run_directory import RunDirectory
 
 SHAPE, LATENTS, EXAMPLES = (4, 4, 1), 3, 20
 PARTS = ("softmax_information", "softmax_marginal_kl", "softmax_rate")
@@ -436,7 +437,7 @@ def test_label_dimensions_in_a_configuration():
     for given, wanted in (("[30, 40]", [30, 40]), ("2", 2), ("null", None)):
         experiment = configurations.load("digits/auxiliary_softmax", [f"model.label_dimensions={given}"])
         assert experiment.model.label_dimensions == wanted
-    model = run.build_model(configurations.load("mnist/auxiliary_softmax"), (28, 28, 1), 1, examples=55_000)
+    model = experiments.build_model(configurations.load("mnist/auxiliary_softmax"), (28, 28, 1), 1, examples=55_000)
     assert model.example_labels.sizes == (235, 235)
     for given in ("0", "[]", "[3, 0]", "[3, x]", "1.5", "true", "[true]"):
         with pytest.raises(
@@ -455,13 +456,13 @@ def test_a_run_numbers_its_training_split(tmp_path):
     ]
     experiment = configurations.load("digits/auxiliary_softmax", settings)
     directory = RunDirectory(tmp_path / "run")
-    model = run.train(experiment, directory, quiet=True)
+    model = experiments.train(experiment, directory, quiet=True)
     assert model.examples == model.example_labels.count == 70
     row = json.loads(directory.metrics.read_text().splitlines()[-1])
     assert row["cross_entropy"] > 0 and "val_softmax_rate" in row and "val_cross_entropy" not in row
     enlarged = configurations.load("digits/auxiliary_softmax", [*settings, "model.labels=71"])
     with pytest.raises(ValueError, match="labels: 71 is above the number of examples, 70"):
-        run.train(enlarged, RunDirectory(tmp_path / "other"), quiet=True)
+        experiments.train(enlarged, RunDirectory(tmp_path / "other"), quiet=True)
 
 
 @pytest.mark.parametrize(

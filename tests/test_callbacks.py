@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from zoo import VAE, callbacks, metrics, networks
-from zoo.callbacks import checkpoint, record
-from zoo.callbacks.checkpoint import CheckpointError
-from zoo.callbacks.nan import TrainingDivergedError
+from zoo import VAE, metrics, networks
+from zoo.training import callbacks
+from zoo.training.callbacks import checkpoint, record
+from zoo.training.callbacks.checkpoint import CheckpointError
+from zoo.training.callbacks.nan import TrainingDivergedError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 4, 4, 1)).astype(np.uint8)
 

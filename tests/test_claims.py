@@ -5,7 +5,7 @@ import statistics
 
 import pytest
 
-from zoo.config import ConfigurationError
+from zoo.experiments.schema import ConfigurationError
 from zoo.report import paper_table
 from zoo.report.claims import Estimate, judge, judgements, printed_verdict
 from zoo.report.comparison import Row, shown

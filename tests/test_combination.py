@@ -8,12 +8,13 @@ import pytest
 import tensorflow as tf
 
 import zoo
-from zoo import configurations, networks
-from zoo.card import Card
-from zoo.config import ConfigurationError
+from zoo import networks
+from zoo.experiments import configurations
+from zoo.experiments.building import build_model
+from zoo.experiments.schema import ConfigurationError
+from zoo.export.card import Card
 from zoo.models import METHODS, canonical, claims, conflict
 from zoo.models import method as class_of
-from zoo.run import build_model
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (16, 28, 28, 1)).astype("uint8")
 NUMBERED = {"x": tf.constant(IMAGES), "index": tf.range(16)}

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zoo import configurations
 from zoo.data import load
-from zoo.run_directory import RunDirectory
+from zoo.experiments import configurations
+from zoo.experiments.run_directory import RunDirectory
 
 SHORT = ["--set", "train.epochs=2", "--set", "data.train=train[:256]", "--quiet"]
 

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from zoo import configurations
-from zoo.config import ConfigurationError
+from zoo.experiments import configurations
+from zoo.experiments.schema import ConfigurationError
 from zoo.parameters import signature
 
 

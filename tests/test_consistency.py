@@ -8,9 +8,9 @@ from scipy import special, stats
 from tensorflow_probability import distributions as tfd
 
 import zoo
+from zoo.augmentation.affine import RandomAffine
+from zoo.augmentation.images import RandomFlip, apply_views
 from zoo.networks import build
-from zoo.transformations import RandomAffine
-from zoo.views import RandomFlip, apply_views
 
 SHAPE, LATENTS = (6, 5, 1), 3
 

@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 
 import zoo
+from zoo.augmentation.images import RandomFlip, RandomResizedCrop, apply_views
 from zoo.models.contrastive import info_nce
 from zoo.networks import build
-from zoo.views import RandomFlip, RandomResizedCrop, apply_views
 
 SHAPE, LATENTS = (4, 4, 1), 3
 

@@ -17,9 +17,10 @@ from scipy.special import log_softmax
 from tensorflow_probability import distributions as tfd
 
 import zoo
-from zoo import configurations, export
-from zoo.card import Card
-from zoo.latents import Group, Latents, gaussian, sufficient_statistics
+from zoo.experiments import configurations
+from zoo.export.card import Card
+from zoo.export.saved_model import saved_model
+from zoo.latents.posterior import Group, Latents, gaussian, sufficient_statistics
 from zoo.models.critic import shared_features
 from zoo.networks import build
 from zoo.networks.normalization import FusedBatchNormalization
@@ -316,9 +317,9 @@ CASES = {
 def main(name, folder):
     from test_distribution import train
 
-    from zoo import distribution
+    from zoo import replicas
 
-    strategy = distribution.strategy(name, 2 if name == "mirrored" else None)
+    strategy = replicas.strategy(name, 2 if name == "mirrored" else None)
     results = {case: train(strategy, method="InferenceCriticVAE", **given) for case, given in CASES.items()}
     with open(os.path.join(folder, f"{name}.json"), "w") as file:
         json.dump(results, file, default=lambda array: array.tolist())
@@ -417,7 +418,7 @@ def saved_variables(model):
 def test_a_hybrid_is_exported_without_its_critic(tmp_path):
     model = make(critic="hybrid")
     card = Card.of(configurations.load("digits/critic"), model)
-    folder = export.export_model(model, tmp_path / "export", card)
+    folder = saved_model.export_model(model, tmp_path / "export", card)
     loaded = tf.saved_model.load(str(folder))
     np.testing.assert_allclose(loaded.encode(images())["loc"], model.encode(images()).loc, atol=1e-5)
     stored = [shape for name, shape in tf.train.list_variables(folder / "variables" / "variables") if "/" in name]

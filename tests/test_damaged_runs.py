@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from zoo import configurations, run
-from zoo.callbacks import record
-from zoo.evaluation import evaluate, write_evaluation
-from zoo.run_directory import RunDirectory, RunError
+from zoo import experiments
+from zoo.experiments import configurations, fitting
+from zoo.experiments.evaluation import evaluate, write_evaluation
+from zoo.experiments.run_directory import RunDirectory, RunError
+from zoo.training.callbacks import record
 
 SMALL = ["model.network={name: mlp, width: 8, depth: 1}", "data.train=train[:128]", "train.epochs=2"]
 SMALL += ["watch.pictures=false"]
@@ -27,7 +28,7 @@ def experiment():
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     directory = RunDirectory(tmp_path_factory.mktemp("runs") / "vae")
-    run.train(experiment(), directory, quiet=True)
+    experiments.train(experiment(), directory, quiet=True)
     return directory.path
 
 
@@ -86,7 +87,7 @@ def test_a_damaged_model_is_said_to_be(copy, damage):
 
     DAMAGES[damage](copy.model)
     with pytest.raises(RunError, match=r"model\.keras: is damaged; write it anew .* --resume \S+$") as caught:
-        run.load_model(copy)
+        experiments.load_model(copy)
     assert "\n" not in str(caught.value)
     with pytest.raises(RunError, match=r"model\.keras: is damaged; no whole \.keras file$"):
         examine_model(copy.model, experiment())
@@ -107,7 +108,7 @@ def test_a_whole_file_that_does_not_load_is_not_called_damaged(copy):
         config = file.read("config.json")
     rezip(copy.model, config_json=config.replace(b'"latent_dim"', b'"latent_dam"'))
     with pytest.raises(RunError, match=r"model\.keras: cannot be loaded: .*VAE.* could not be deserialized") as caught:
-        run.load_model(copy)
+        experiments.load_model(copy)
     assert "\n" not in str(caught.value)
 
 
@@ -166,16 +167,16 @@ def test_a_configuration_of_another_version_names_both(command, copy):
 def test_a_model_of_another_version_names_both(copy, monkeypatch):
     monkeypatch.setattr("keras.saving.load_model", lambda path: {}["an object of the future"])
     with pytest.raises(RunError, match=r"model\.keras: cannot be loaded: 'an object of the future'$"):
-        run.export_run(copy.path)
+        experiments.export_run(copy.path)
     of_version(copy, "2.0.0")
     with pytest.raises(
         RunError, match=r"version 2\.0\.0 of the zoo, and .* cannot load it: .*an object of the future'$"
     ):
-        run.export_run(copy.path)
+        experiments.export_run(copy.path)
     # A file that is damaged is no matter of versions.
     copy.model.write_bytes(b"")
     with pytest.raises(RunError, match=r"model\.keras: is damaged"):
-        run.export_run(copy.path)
+        experiments.export_run(copy.path)
 
 
 # Being trained.
@@ -183,7 +184,7 @@ def test_a_model_of_another_version_names_both(copy, monkeypatch):
 HOLD = """
 import sys, time
 from pathlib import Path
-from zoo.run_directory import RunDirectory
+from zoo.experiments.run_directory import RunDirectory
 with RunDirectory(Path(sys.argv[1])).locked():
     print("held", flush=True)
     time.sleep(float(sys.argv[2]))
@@ -203,11 +204,11 @@ def test_two_processes_do_not_train_into_one_directory(copy, monkeypatch):
         assert holder.stdout.readline() == "held\n"
         before = content(copy.path)
         with monkeypatch.context() as patch, pytest.raises(RunError, match="is being trained by another process") as no:
-            patch.setattr(run, "restore", lambda *_: pytest.fail("something was read"))
-            run.train(experiment(), copy, resume=True, quiet=True)
+            patch.setattr(fitting, "restore", lambda *_: pytest.fail("something was read"))
+            experiments.train(experiment(), copy, resume=True, quiet=True)
         assert "\n" not in str(no.value) and content(copy.path) == before
         holder.send_signal(signal.SIGKILL)
-    run.train(experiment(), copy, resume=True, quiet=True)
+    experiments.train(experiment(), copy, resume=True, quiet=True)
     assert [row["epoch"] for row in record.rows(copy.metrics)] == [1, 2] and copy.model.is_file()
 
 
@@ -224,8 +225,8 @@ def test_a_training_holds_the_lock_to_its_end(trained, tmp_path, monkeypatch, re
         command = [sys.executable, "-c", HOLD, str(path.parent), "0"]
         tries.append(subprocess.run(command, capture_output=True, text=True, check=False).stderr)
 
-    monkeypatch.setattr(run, "_save", save)
-    run.train(experiment(), directory, resume=resume, quiet=True)
+    monkeypatch.setattr(fitting, "save_model", save)
+    experiments.train(experiment(), directory, resume=resume, quiet=True)
     assert len(tries) == 1 and "is being trained by another process" in tries[0]
     with directory.locked():
         pass
@@ -234,7 +235,7 @@ def test_a_training_holds_the_lock_to_its_end(trained, tmp_path, monkeypatch, re
 def test_a_training_is_in_nobodys_way_but_a_trainings(copy):
     with copy.locked():
         found, _ = evaluate(copy.path, only=("knn",))
-        run.export_run(copy.path)
+        experiments.export_run(copy.path)
     assert set(found) == {"knn_accuracy"}
     with pytest.raises(RunError, match="cannot be written"), RunDirectory(Path("/nowhere/run")).locked():
         pass
@@ -250,7 +251,7 @@ def test_reasons_stand_beside_the_figures_until_there_is_a_figure(copy, monkeypa
         raise ValueError("no machine here")
 
     monkeypatch.setattr("zoo.metrics.svm_accuracy", refuse)
-    monkeypatch.setattr("zoo.measurement.accuracy_error", lambda *_: None)
+    monkeypatch.setattr("zoo.experiments.measures.accuracy_error", lambda *_: None)
     evaluate(copy.path, only=("knn", "linear", "svm"))
     reasons = {"svm": "no machine here", "knn_accuracy": "is nan on these images"}
     assert copy.left_out("test") == reasons and set(copy.figures("test")) == {"linear_accuracy"}
@@ -259,7 +260,7 @@ def test_reasons_stand_beside_the_figures_until_there_is_a_figure(copy, monkeypa
     evaluate(copy.path, "validation", only=("linear", "svm"))
     evaluate(copy.path, only=("softmax",))
     assert copy.left_out("test") == reasons and copy.left_out("validation") == {"svm": "no machine here"}
-    assert "no machine" not in (run.export_run(copy.path) / "README.md").read_text()
+    assert "no machine" not in (experiments.export_run(copy.path) / "README.md").read_text()
     monkeypatch.undo()
     evaluate(copy.path, only=("knn",))
     assert copy.left_out("test") == {"svm": "no machine here"}

@@ -74,14 +74,14 @@ def train(strategy, method="VAE", network="mlp", rows=24, weighted=False, number
 
 
 def main(name, folder):
-    from zoo import distribution
+    from zoo import replicas
 
     devices = 2 if name == "mirrored" else None
     results = {}
     cases = CASES if name == "default" else {**CASES, "convolutions": CONVOLUTIONS}
     for case, arguments in cases.items():
         # Asked for anew each time, as a search with several trainings in one process does.
-        results[case] = train(distribution.strategy(name, devices), **arguments)
+        results[case] = train(replicas.strategy(name, devices), **arguments)
         devices = None
     with open(os.path.join(folder, f"{name}.json"), "w") as file:
         json.dump(results, file, default=lambda array: array.tolist())

@@ -12,12 +12,13 @@ import tensorflow as tf
 from scipy import linalg, optimize
 
 import zoo
-from zoo import configurations, metrics, run
+from zoo import experiments, metrics
 from zoo.doctor import advice, outlook
 from zoo.doctor.diagnosis import diagnose
-from zoo.evaluation import Measured
+from zoo.experiments import configurations
+from zoo.experiments.evaluation import Measured
+from zoo.experiments.run_directory import RunDirectory
 from zoo.metrics.linear import Spectrum, beta_limits, kept_units, learned_variance, spectrum
-from zoo.run_directory import RunDirectory
 
 VARIANCES = np.array([4.0, 2.0, 1.2, 0.7, 0.4, 0.2, 0.1, 0.05])
 
@@ -287,7 +288,9 @@ def trained(tmp_path_factory):
         "collapsed": [*ADAM, "model.beta=1000", "train.epochs=3", "data.train=train[:320]"],
     }.items():
         path = tmp_path_factory.mktemp("runs") / name
-        run.train(configurations.load("digits/vae", [*SMALL, *settings]), RunDirectory(path), quiet=True, announce=str)
+        experiments.train(
+            configurations.load("digits/vae", [*SMALL, *settings]), RunDirectory(path), quiet=True, announce=str
+        )
         runs[name] = path
     return runs
 

@@ -7,7 +7,7 @@ import pytest
 import zoo
 from zoo import networks
 from zoo.data import Examples, with_index
-from zoo.evaluation import evaluate_model
+from zoo.experiments.evaluation import evaluate_model
 
 RNG = np.random.default_rng(0)
 TRAIN = Examples(RNG.integers(0, 256, (20, 28, 28, 1)).astype("uint8"), None)

@@ -10,8 +10,8 @@ from scipy import stats
 import zoo
 from zoo import metrics
 from zoo.data import Examples
-from zoo.evaluation import evaluate_model, lines
-from zoo.measurement import GROUPS, Measured, accuracy_error, groups_to_measure, mean_of
+from zoo.experiments.evaluation import evaluate_model, lines
+from zoo.experiments.measures import GROUPS, Measured, accuracy_error, groups_to_measure, mean_of
 from zoo.networks import build
 
 SHAPE = (8, 8, 1)
@@ -100,7 +100,7 @@ def test_errors_are_those_of_the_images_own_values(model):
 
 
 def test_terms_are_those_of_keras_evaluation_by_image(model, monkeypatch):
-    monkeypatch.setattr("zoo.measurement._BATCH", 8)
+    monkeypatch.setattr("zoo.experiments.measures._BATCH", 8)
     found, _ = evaluate_model(model, TRAIN, TEST, only=("terms",))
     expected = model.evaluate(TEST.images, batch_size=8, verbose=0, return_dict=True)
     assert {name: measured.value for name, measured in found.items()} == pytest.approx(expected, rel=1e-5)

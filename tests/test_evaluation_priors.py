@@ -7,7 +7,8 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 import zoo
-from zoo import data, evaluation, metrics
+from zoo import data, metrics
+from zoo.experiments import evaluation
 from zoo.models.noise_contrastive import optimal_prior_variance, tuned_prior_variance
 from zoo.models.vae import Posterior
 from zoo.networks import build

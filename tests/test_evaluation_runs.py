@@ -5,10 +5,10 @@ import shutil
 
 import pytest
 
-from zoo.configurations import load
-from zoo.evaluation import evaluate
-from zoo.run import train
-from zoo.run_directory import RunDirectory, RunError
+from zoo.experiments.configurations import load
+from zoo.experiments.evaluation import evaluate
+from zoo.experiments.fitting import train
+from zoo.experiments.run_directory import RunDirectory, RunError
 
 
 @pytest.fixture(scope="module")

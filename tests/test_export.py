@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from zoo import configurations, data, networks
-from zoo.card import CARD, Card, Figure, checksum
-from zoo.export import encode_file, export_model, load_export, update_index
+from zoo import data, networks
+from zoo.experiments import configurations
+from zoo.experiments.building import build_model
+from zoo.export.card import CARD, Card, Figure, checksum
+from zoo.export.saved_model import encode_file, export_model, load_export, update_index
 from zoo.models.vae import VAE
-from zoo.run import build_model
 
 METRICS = {
     "test": {

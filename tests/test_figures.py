@@ -15,11 +15,12 @@ from PIL import Image
 from scipy.stats import chi2
 from sklearn.decomposition import PCA
 
-from zoo import cli, configurations, metrics, run
+from zoo import cli, experiments, metrics
 from zoo.data import load
+from zoo.experiments import configurations
+from zoo.experiments.run_directory import RunDirectory, RunError
 from zoo.report import drawings, figures, plots
 from zoo.report.trained import data_set, labelled, model_of, same_but_for_seed
-from zoo.run_directory import RunDirectory, RunError
 
 RNG = np.random.default_rng(0)
 CODES = RNG.standard_normal((40, 5)) * [3, 2, 1, 0.5, 0.1]
@@ -239,7 +240,7 @@ def trained(tmp_path_factory):
     }
     for name, (configuration, more) in made.items():
         experiment = configurations.load(configuration, [*SMALL, *more])
-        run.train(experiment, RunDirectory(folder / name), quiet=True)
+        experiments.train(experiment, RunDirectory(folder / name), quiet=True)
     RunDirectory.create(folder / "begun", configurations.load("digits/vae"))
     RunDirectory.create(folder / "other", configurations.load("gaussians/vae"))
     return folder
@@ -353,7 +354,7 @@ def test_a_history_is_that_of_the_file_and_seeds_are_one_line(trained):
 
 def test_a_traversal_changes_one_unit(trained):
     runs = labelled([trained / "vae-seed0"])
-    model = run.load_model(runs["vae-seed0"])
+    model = experiments.load_model(runs["vae-seed0"])
     images = load("digits", "test").images
     order = np.random.default_rng(0).permutation(len(images))
     for options, rows in (({"unit": 3}, [3, 3]), ({}, None)):
@@ -405,7 +406,7 @@ def test_labels_and_data_sets(trained, tmp_path):
 
 def test_what_is_drawn_is_what_the_models_say(trained, monkeypatch):
     runs = labelled([trained / "vae-seed0", trained / "noise-seed0"])
-    models = {label: run.load_model(found) for label, found in runs.items()}
+    models = {label: experiments.load_model(found) for label, found in runs.items()}
     images = load("digits", "test").images
     images = images[np.random.default_rng(5).permutation(len(images))[:4]]
     taken = {}

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from zoo import configurations, run
+from zoo import experiments
+from zoo.experiments import configurations
+from zoo.experiments.run_directory import RunDirectory
 from zoo.models import METHODS, conflict
 from zoo.report.listing import combinations
-from zoo.run_directory import RunDirectory
 
 pytestmark = pytest.mark.matrix
 
@@ -51,7 +52,7 @@ CELLS = {name: cell for name, *cell in cells()}
 
 @pytest.fixture(scope="module")
 def images():
-    return run.load_split(configurations.load("digits/vae"), "test").images[:8]
+    return experiments.load_split(configurations.load("digits/vae"), "test").images[:8]
 
 
 @pytest.fixture(scope="module")
@@ -67,13 +68,13 @@ def test_trains_saves_and_exports(cell, place, images):
     watch = ["data.validation=test[:50]", "watch.images=50", "watch.pictures=false"]
     settings = [f"model.method=[{', '.join(methods)}]", f"model.network={network}", *small, *settings, *recipe, *watch]
     experiment = configurations.load("digits/vae", settings)
-    model = run.train(experiment, RunDirectory(place / cell), quiet=True)
+    model = experiments.train(experiment, RunDirectory(place / cell), quiet=True)
     logs = RunDirectory(place / cell).metrics.read_text(encoding="utf-8")
     assert all(f'"{term}"' in logs for term in model.loss_weights())
     loc, scale = (part.numpy() for part in model.encode(images))
     assert np.isfinite(loc).all() and (scale > 0).all()
     np.savez(place / cell / "codes.npz", loc=loc, scale=scale)
-    exported = tf.saved_model.load(run.export_run(place / cell))
+    exported = tf.saved_model.load(experiments.export_run(place / cell))
     # The export scales its pixels in a graph of its own.
     np.testing.assert_allclose(exported.encode(tf.constant(images))["loc"], loc, atol=1e-5)
 

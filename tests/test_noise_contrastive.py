@@ -13,9 +13,10 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 import zoo
-from zoo import configurations, data, metrics
-from zoo.config import ConfigurationError
-from zoo.latents import Group, Latents, gaussian
+from zoo import data, metrics
+from zoo.experiments import configurations
+from zoo.experiments.schema import ConfigurationError
+from zoo.latents.posterior import Group, Latents, gaussian
 from zoo.likelihoods import Bernoulli, Gaussian
 from zoo.models.batch import Batch
 from zoo.networks import build

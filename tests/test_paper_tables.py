@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from zoo import configurations
 from zoo.data.catalogue import CATALOGUE
 from zoo.data.splits import resolve
+from zoo.experiments import configurations
 from zoo.models import METHODS, claims
 from zoo.networks import NETWORKS
 from zoo.report.claims import printed_verdict

@@ -8,9 +8,9 @@ import statistics
 import pytest
 import yaml
 
+from zoo.experiments.run_directory import RunDirectory
 from zoo.report.needs import Needs, needs_of, relative
 from zoo.report.paper_table import Column, Evaluation
-from zoo.run_directory import RunDirectory
 
 TABLE = {
     "title": "Two βs on digits",

@@ -9,9 +9,10 @@ import keras
 import numpy as np
 import pytest
 
-from zoo import configurations, run
-from zoo.callbacks import checkpoint
-from zoo.run_directory import RunDirectory, RunError
+from zoo import experiments
+from zoo.experiments import configurations
+from zoo.experiments.run_directory import RunDirectory, RunError
+from zoo.training.callbacks import checkpoint, record
 
 # The real network and every moving part: views, queue, moving average, momentum, plateau, fresh binarisation.
 SETTINGS = [
@@ -31,9 +32,10 @@ SETTINGS = [
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from zoo import configurations, run
-from zoo.callbacks import checkpoint, nan
-from zoo.run_directory import RunDirectory
+from zoo import experiments
+from zoo.experiments import configurations
+from zoo.training.callbacks import checkpoint, nan
+from zoo.experiments.run_directory import RunDirectory
 
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -52,14 +54,14 @@ else:
             die()
     nan.StopOnNaN.on_train_batch_end = on_train_batch_end
 experiment = configurations.load("digits/contrastive", sys.argv[4:])
-run.train(experiment, RunDirectory(Path(sys.argv[1])), quiet=True)
+experiments.train(experiment, RunDirectory(Path(sys.argv[1])), quiet=True)
 """
 
 
 def train(path, resume=False):
     said = []
     experiment = configurations.load("digits/contrastive", SETTINGS)
-    run.train(experiment, RunDirectory(path), resume=resume, quiet=True, announce=said.append)
+    experiments.train(experiment, RunDirectory(path), resume=resume, quiet=True, announce=said.append)
     return said
 
 
@@ -81,7 +83,7 @@ def assert_same(path, whole):
 
 def test_the_schedule_has_acted(uninterrupted):
     # Otherwise the test below would not notice a plateau that forgets.
-    rates = {row["learning_rate"] for row in run.record.rows(uninterrupted / "metrics.jsonl")}
+    rates = {row["learning_rate"] for row in record.rows(uninterrupted / "metrics.jsonl")}
     assert len(rates) > 1
 
 

@@ -7,12 +7,12 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 import zoo
+from zoo.augmentation.affine import RandomAffine
+from zoo.augmentation.images import apply_views
 from zoo.metrics import consistency, decoder_sensitivity
 from zoo.models.codec import Posterior
 from zoo.networks import build
 from zoo.randomness import Draws
-from zoo.transformations import RandomAffine
-from zoo.views import apply_views
 
 SHAPE = (12, 12, 1)
 IMAGES = np.random.default_rng(0).integers(0, 256, (23, *SHAPE)).astype("uint8")

@@ -14,9 +14,11 @@ from PIL import Image
 from tensorboard import program
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-from zoo import callbacks, configurations, data, metrics, run
-from zoo.callbacks import pages
-from zoo.run_directory import RunDirectory
+from zoo import data, experiments, metrics
+from zoo.experiments import configurations
+from zoo.experiments.run_directory import RunDirectory
+from zoo.training import callbacks
+from zoo.training.callbacks import pages, record
 
 SETTINGS = [
     "model.network={name: mlp, depth: 1, width: 16}",
@@ -35,7 +37,7 @@ def runs(tmp_path_factory):
     models = {}
     for method, more in {"vae": ["train.clip_norm=null"], "contrastive": []}.items():
         experiment = configurations.load(f"digits/{method}", [*SETTINGS, *more])
-        models[method] = run.train(experiment, RunDirectory(folder / method), quiet=True, announce=str)
+        models[method] = experiments.train(experiment, RunDirectory(folder / method), quiet=True, announce=str)
     return folder, models
 
 
@@ -78,7 +80,7 @@ def test_scalars_have_the_names_of_the_terms(tensorboard, runs):
     assert set(tags[name_of("contrastive")]) == common | measured | {"info_nce"}
     assert set(tags["vae/tensorboard/train"]) == common | {"learning_rate"}
     points = tensorboard("plugin/scalars/scalars", run=name_of("vae"), tag="knn_accuracy")
-    recorded = run.record.rows(runs[0] / "vae" / "metrics.jsonl")
+    recorded = record.rows(runs[0] / "vae" / "metrics.jsonl")
     assert [step for _, step, _ in points] == [1, 2]
     assert [value for *_, value in points] == pytest.approx([row["val_knn_accuracy"] for row in recorded])
 
@@ -129,7 +131,7 @@ def test_hparams_compares_runs(tensorboard, runs):
     assert not {"model.gamma", "train.clip_norm"} & set(by_method["vae"]["hparams"])
     assert set(by_method["contrastive"]["hparams"]) <= set(kinds)
     for method, group in by_method.items():
-        last = run.record.rows(runs[0] / method / "metrics.jsonl")[-1]
+        last = record.rows(runs[0] / method / "metrics.jsonl")[-1]
         values = {value["name"]["tag"]: value["value"] for value in group["metricValues"]}
         assert values == pytest.approx({tag: last[f"val_{tag}"] for tag in tags})
 

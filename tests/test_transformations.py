@@ -9,10 +9,10 @@ import tensorflow as tf
 from scipy import ndimage, stats
 
 import zoo
+from zoo.augmentation.affine import RandomAffine
+from zoo.augmentation.images import apply_views
 from zoo.networks import build
 from zoo.randomness import Draws
-from zoo.transformations import RandomAffine
-from zoo.views import apply_views
 
 
 class Chosen:

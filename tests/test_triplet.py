@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 import zoo
+from zoo.augmentation.images import RandomFlip, apply_views
 from zoo.networks import build
-from zoo.views import RandomFlip, apply_views
 
 SHAPE, LATENTS = (5, 5, 1), 3
 

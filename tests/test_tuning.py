@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo import configurations, tuning
-from zoo.config import ConfigurationError
+from zoo.experiments import configurations, tuning
+from zoo.experiments.schema import ConfigurationError
 
 # A network and a data set that train in a moment.
 SETTINGS = [

@@ -7,8 +7,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from zoo.augmentation.images import (
+    LUMA,
+    ColorJitter,
+    RandomFlip,
+    RandomGrayscale,
+    RandomResizedCrop,
+    apply_views,
+    contrastive_views,
+)
 from zoo.randomness import Draws
-from zoo.views import LUMA, ColorJitter, RandomFlip, RandomGrayscale, RandomResizedCrop, apply_views, contrastive_views
 
 ALL = [RandomResizedCrop, RandomFlip, ColorJitter, RandomGrayscale]
 

@@ -1,18 +1,18 @@
 """The zoo of regularised variational auto-encoders: published cures for posterior collapse, side by side, in Keras.
 
-Importing the package is cheap: its public names are loaded when they are first used, so that the command line
-answers without waiting for TensorFlow.
+Importing it registers its classes with Keras, so that `keras.saving.load_model` finds them. Only the command line,
+which must answer `--help` without waiting for TensorFlow, loads what it needs when it needs it.
 """
 
 from __future__ import annotations
 
 import importlib
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo import registration
-
 if TYPE_CHECKING:
-    from zoo.latents import Latents as Latents
+    from zoo.latents.posterior import Latents as Latents
     from zoo.likelihoods import Bernoulli as Bernoulli
     from zoo.likelihoods import Gaussian as Gaussian
     from zoo.models.auxiliary_softmax import AuxiliarySoftmaxVAE as AuxiliarySoftmaxVAE
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from zoo.models.critic import InferenceCriticVAE as InferenceCriticVAE
     from zoo.models.iwae import IWAE as IWAE
     from zoo.models.noise_contrastive import NoiseContrastiveVAE as NoiseContrastiveVAE
+    from zoo.models.saving import load_model as load_model
     from zoo.models.triplet import TripletVAE as TripletVAE
     from zoo.models.vae import VAE as VAE
 
@@ -37,18 +38,33 @@ _NAMES = {
     "AuxiliarySoftmaxVAE": "zoo.models.auxiliary_softmax",
     "IWAE": "zoo.models.iwae",
     "combine": "zoo.models.combination",
-    "Latents": "zoo.latents",
+    "load_model": "zoo.models.saving",
+    "Latents": "zoo.latents.posterior",
     "Bernoulli": "zoo.likelihoods",
     "Gaussian": "zoo.likelihoods",
 }
+# Rooms by the names under which scripts use them.
 _ROOMS = {
-    "callbacks", "config", "configurations", "data", "distribution", "evaluation", "export", "latents", "likelihoods",
-    "metrics", "models", "networks", "report", "run", "transformations", "tuning", "views",
-}  # fmt: skip
+    "augmentation": "zoo.augmentation",
+    "callbacks": "zoo.training.callbacks",
+    "data": "zoo.data",
+    "domains": "zoo.domains",
+    "experiments": "zoo.experiments",
+    "export": "zoo.export",
+    "latents": "zoo.latents",
+    "likelihoods": "zoo.likelihoods",
+    "metrics": "zoo.metrics",
+    "models": "zoo.models",
+    "networks": "zoo.networks",
+    "replicas": "zoo.replicas",
+    "report": "zoo.report",
+    "training": "zoo.training",
+    "tuning": "zoo.experiments.tuning",
+}
 
 __all__ = [
     "IWAE", "VAE", "AuxiliarySoftmaxVAE", "ConsistencyVAE", "ContrastiveVAE", "InferenceCriticVAE", "Latents",
-    "NoiseContrastiveVAE", "TripletVAE", "__version__", "combine",
+    "NoiseContrastiveVAE", "TripletVAE", "__version__", "combine", "load_model",
 ]  # fmt: skip
 
 
@@ -56,7 +72,7 @@ def __getattr__(name: str) -> Any:
     if name in _NAMES:
         return getattr(importlib.import_module(_NAMES[name]), name)
     if name in _ROOMS:
-        return importlib.import_module(f"zoo.{name}")
+        return importlib.import_module(_ROOMS[name])
     raise AttributeError(f"module 'zoo' has no attribute {name!r}")
 
 
@@ -64,4 +80,10 @@ def __dir__() -> list[str]:
     return sorted([*_NAMES, *_ROOMS, "__version__"])
 
 
-registration.when_keras_is_imported()
+def _is_command() -> bool:
+    """Whether this process is the command `zoo`, or `python -m zoo`."""
+    return Path(sys.argv[0] if sys.argv else "").name in {"zoo", "zoo.exe", "-m"}
+
+
+if not _is_command():
+    importlib.import_module("zoo.models.saving")

@@ -12,7 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from zoo.distribution import rows_of_replica
+from zoo.replicas import rows_of_replica
 
 
 class Draws:

@@ -58,8 +58,8 @@ def main() -> None:
     """Runs the command line; a user's mistake is one line and exit code 2."""
     for commands in COMMANDS:
         importlib.import_module(commands)
-    from zoo.config import ConfigurationError
-    from zoo.run_directory import RunError
+    from zoo.experiments.run_directory import RunError
+    from zoo.experiments.schema import ConfigurationError
 
     if len(sys.argv) == 1:
         sys.argv.append("--help")

@@ -34,8 +34,8 @@ def plot(
     list_: Annotated[bool, typer.Option("--list", help="Which figures there are.")] = False,
 ) -> None:
     """Draw a figure of one or several runs."""
+    from zoo.domains.pictures import figure_ending
     from zoo.report import plots
-    from zoo.report.pictures import figure_ending
 
     if list_ or figure is None:
         width = max(map(len, plots.FIGURES))

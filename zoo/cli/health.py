@@ -14,8 +14,8 @@ from zoo.cli.app import app, fail, load_tensorflow
 if TYPE_CHECKING:
     from rich.status import Status
 
-    from zoo.config import Experiment
-    from zoo.evaluation import Measured
+    from zoo.experiments.evaluation import Measured
+    from zoo.experiments.schema import Experiment
 
 
 @app.command()
@@ -66,7 +66,7 @@ def _waiting(what: str) -> Status:
 
 def _run(path: Path, as_json: bool) -> bool:
     from zoo.doctor import advice, examination
-    from zoo.run_directory import RunDirectory
+    from zoo.experiments.run_directory import RunDirectory
 
     run = RunDirectory.open(path)
     examination.require_history(run)
@@ -79,8 +79,8 @@ def _run(path: Path, as_json: bool) -> bool:
 
 
 def _model(path: Path, data: str | None, changes: list[str], as_json: bool) -> bool:
-    from zoo import configurations
     from zoo.doctor import examination
+    from zoo.experiments import configurations
 
     if not path.is_file():
         fail(f"{path}: no such file")
@@ -122,7 +122,7 @@ def _report(
 
 
 def _configuration(name: str, changes: list[str], as_json: bool) -> bool:
-    from zoo import configurations
+    from zoo.experiments import configurations
 
     experiment = configurations.load(name, changes)
     load_tensorflow()

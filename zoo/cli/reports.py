@@ -23,9 +23,9 @@ def report(
     to: Annotated[Path, typer.Option(help="The folder of the report.")] = Path("report"),
 ) -> None:
     """Put runs side by side: report.html, .md, .csv and .tex."""
+    from zoo.experiments.run_directory import RunDirectory
     from zoo.report.compare import check, compare
     from zoo.report.writing import check_replaceable, write
-    from zoo.run_directory import RunDirectory
 
     directories = [RunDirectory.open(run) for run in runs]
     check(directories)

@@ -45,9 +45,9 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a configuration, or finish an interrupted run."""
-    from zoo.configurations import load
+    from zoo.experiments.configurations import load
+    from zoo.experiments.run_directory import RunDirectory
     from zoo.parameters import nearest
-    from zoo.run_directory import RunDirectory
 
     if strategy not in ("default", "mirrored"):
         fail(f"--strategy: no {strategy!r}; {nearest(strategy, ('default', 'mirrored'))}")
@@ -78,9 +78,9 @@ def train(
         run = RunDirectory(run_dir or Path("runs") / f"{where}-seed{experiment.train.seed}")
         run.check_new()
     load_tensorflow()
-    from zoo.distribution import strategy as strategy_by_name
-    from zoo.run import export_run
-    from zoo.run import train as train_run
+    from zoo.experiments.finished import export_run
+    from zoo.experiments.fitting import train as train_run
+    from zoo.replicas import strategy as strategy_by_name
 
     device = strategy_by_name(strategy, logical_devices)
     try:
@@ -114,8 +114,8 @@ def evaluate(
     quiet: Quiet = False,
 ) -> None:
     """Measure a trained run on a split."""
-    from zoo.measurement import groups_to_measure
-    from zoo.run_directory import RunDirectory
+    from zoo.experiments.measures import groups_to_measure
+    from zoo.experiments.run_directory import RunDirectory
 
     directory = RunDirectory.open(run)
     directory.require_model()
@@ -127,8 +127,8 @@ def evaluate(
         fail(f"--prior-variance: must be positive and finite, got {prior_variance:g}")
     load_tensorflow()
     from zoo import __version__
-    from zoo.evaluation import evaluate as evaluate_run
-    from zoo.evaluation import lines
+    from zoo.experiments.evaluation import evaluate as evaluate_run
+    from zoo.experiments.evaluation import lines
     from zoo.report.tables import evaluation_table, progress_over_tasks
 
     if theirs := directory.other_version():
@@ -159,11 +159,11 @@ def export(
     to: Annotated[Path | None, typer.Option(help="Where to.  [default: RUN/export]", show_default=False)] = None,
 ) -> None:
     """Write a trained run as a SavedModel with its card."""
-    from zoo.run_directory import RunDirectory
+    from zoo.experiments.run_directory import RunDirectory
 
     RunDirectory.open(run).require_model()
     load_tensorflow()
-    from zoo.run import export_run
+    from zoo.experiments.finished import export_run
 
     print(export_run(run, to))
 
@@ -179,7 +179,7 @@ def encode(
     if not (export / "saved_model.pb").is_file():
         fail(f"{export}: not an export (it has no saved_model.pb)")
     load_tensorflow()
-    from zoo.export import encode_file
+    from zoo.export.saved_model import encode_file
 
     print(encode_file(export, source, to, quiet=quiet))
 
@@ -192,7 +192,7 @@ def sample(
     seed: Annotated[int, typer.Option(help="Of the prior samples.")] = 0,
 ) -> None:
     """Draw images from the prior."""
-    from zoo.run_directory import RunDirectory
+    from zoo.experiments.run_directory import RunDirectory
 
     directory = RunDirectory.open(run)
     directory.require_model()
@@ -201,8 +201,8 @@ def sample(
     if not to.absolute().parent.is_dir():
         fail(f"--to {to}: no such folder {to.parent}")
     load_tensorflow()
-    from zoo.report.pictures import grid, save_png
-    from zoo.run import load_model
+    from zoo.domains.pictures import grid, save_png
+    from zoo.experiments.finished import load_model
 
     save_png(grid(load_model(directory).sample(n, seed=seed).numpy()), to)
     print(to)

@@ -6,8 +6,8 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from zoo import configurations
-from zoo.config import ConfigurationError, Experiment
+from zoo.experiments import configurations
+from zoo.experiments.schema import ConfigurationError, Experiment
 from zoo.models import METHODS, canonical
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from zoo.config import Alarm
+from zoo.experiments.schema import Alarm
 
 if TYPE_CHECKING:
-    from zoo.evaluation import Measured
+    from zoo.experiments.evaluation import Measured
 
 # Fewer nats, or fewer active units, are a collapsed posterior. The alarm's, so that doctor and training agree: half a
 # nat does not tell even two kinds of images apart (log 2 = 0.69).

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.doctor.diagnosis import FIGURES, VECTORS
-from zoo.run_directory import RunDirectory, RunError
+from zoo.experiments.run_directory import RunDirectory, RunError
 
 if TYPE_CHECKING:
-    from zoo.config import Experiment
-    from zoo.evaluation import Measured
+    from zoo.experiments.evaluation import Measured
+    from zoo.experiments.schema import Experiment
 
 # What `FIGURES` needs of `zoo evaluate --metrics`.
 GROUPS = ("terms", "information")
@@ -28,13 +28,13 @@ def require_history(run: RunDirectory) -> None:
 
 def history(run: RunDirectory) -> list[dict[str, float]]:
     """The epochs behind a run, as `metrics.jsonl` has them."""
-    from zoo.callbacks.record import rows
+    from zoo.training.callbacks.record import rows
 
     return rows(run.metrics)
 
 
 def examine_run(path: Path) -> dict[str, Measured]:
-    """The figures of a finished run on its test split, by name: `zoo.evaluation.Measured` each.
+    """The figures of a finished run on its test split, by name: `zoo.experiments.evaluation.Measured` each.
 
     They are those of the run's `evaluation.json`; what is missing there is measured, and written there too.
 
@@ -42,7 +42,7 @@ def examine_run(path: Path) -> dict[str, Measured]:
         RunError: no run, one that has not ended, or one whose images or codes give no such figures (all alike, NaN).
         ValueError: no test split.
     """
-    from zoo.evaluation import Measured, evaluate
+    from zoo.experiments.evaluation import Measured, evaluate
 
     run = RunDirectory.open(path)
     known = run.figures(SPLIT)
@@ -63,9 +63,10 @@ def examine_model(path: Path, experiment: Experiment) -> dict[str, Measured]:
         RunError: a damaged file.
         ValueError: no model of the zoo, images that it does not take, or figures that they do not give.
     """
-    from zoo.evaluation import evaluate_model
+    from zoo.experiments.building import load_split
+    from zoo.experiments.evaluation import evaluate_model
+    from zoo.experiments.finished import read_model
     from zoo.models.vae import VAE
-    from zoo.run import load_split, read_model
 
     model = read_model(path)
     if not isinstance(model, VAE):

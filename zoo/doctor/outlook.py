@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from zoo.config import Experiment
 from zoo.doctor.advice import Remedy
+from zoo.experiments.schema import Experiment
 from zoo.metrics.linear import Spectrum, beta_limits, kept_units, learned_variance, spectrum
 
 # The principal components are those of so many images at most, and of so many values (200 MB of memory, twice).
@@ -71,7 +71,7 @@ def foresee(experiment: Experiment) -> Outlook:
         ValueError: no such data.
     """
     from zoo.data.pixels import binarize_once
-    from zoo.run import load_split
+    from zoo.experiments.building import load_split
 
     model = experiment.model
     images = load_split(experiment, "train").images

@@ -20,7 +20,7 @@ def consistency(model: Any, images: Any, transformation: Any, seed: int = 0, bat
     Args:
         model: a `zoo.VAE`; of a model with several latent groups it is the sum over groups.
         images: [n, h, w, c], as the model takes them.
-        transformation: a layer of `zoo.views` or `zoo.transformations`, such as `RandomAffine()`, or Keras's own, which
+        transformation: a layer of `zoo.augmentation`, such as `RandomAffine()`, or Keras's own, which
             draws from its own seed.
         seed: of the transformations.
         batch_size: images encoded at once; another one draws other transformations.
@@ -33,9 +33,9 @@ def consistency(model: Any, images: Any, transformation: Any, seed: int = 0, bat
     """
     import tensorflow as tf
 
+    from zoo.augmentation.images import apply_views
     from zoo.data.pixels import to_unit_interval
     from zoo.randomness import Draws
-    from zoo.views import apply_views
 
     batch_size = as_count("batch_size", batch_size)
     images = np.asarray(images)

@@ -10,10 +10,10 @@ import tensorflow as tf
 from keras import layers
 
 from zoo.data.indexing import check_index
-from zoo.latents import Latents
+from zoo.latents.posterior import Latents
 from zoo.models.batch import Batch, images_of, split_index
 from zoo.models.labels import ExampleLabels
-from zoo.models.step import Weight
+from zoo.models.objective import Weight
 from zoo.models.vae import VAE
 from zoo.parameters import Count, Counts, NonNegative, Size, checked
 

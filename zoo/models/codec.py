@@ -13,7 +13,7 @@ from tensorflow_probability import distributions as tfd
 from zoo.data.pixels import check_pixels, to_unit_interval
 from zoo.likelihoods import Likelihood
 from zoo.models.batch import images_of
-from zoo.models.step import ObjectiveModel
+from zoo.models.objective import ObjectiveModel
 from zoo.randomness import normal_for_each
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from zoo.models.step import Weight
+from zoo.models.objective import Weight
 from zoo.models.transformed import Pair, TransformedVAE
 from zoo.parameters import Count, NonNegative, checked
 

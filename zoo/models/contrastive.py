@@ -8,14 +8,14 @@ from typing import Any, Literal, Self
 import keras
 import tensorflow as tf
 
-from zoo import distribution
-from zoo.latents import Latents
+from zoo import replicas
+from zoo.augmentation.images import apply_views, contrastive_views
+from zoo.latents.head import GaussianHead
+from zoo.latents.posterior import Latents
 from zoo.models.batch import Batch
-from zoo.models.step import Weight
+from zoo.models.objective import Weight
 from zoo.models.vae import VAE
-from zoo.networks.posterior import GaussianHead
 from zoo.parameters import Count, Fraction, NonNegative, Positive, Size, checked
-from zoo.views import apply_views, contrastive_views
 
 
 def info_nce(queries: tf.Tensor, keys: tf.Tensor, negatives: tf.Tensor | None, temperature: float) -> tf.Tensor:
@@ -32,8 +32,8 @@ def info_nce(queries: tf.Tensor, keys: tf.Tensor, negatives: tf.Tensor | None, t
         logits = tf.concat([positive, tf.matmul(queries, negatives, transpose_b=True)], axis=1)
         return tf.reduce_logsumexp(logits / temperature, axis=1) - logits[:, 0] / temperature
     local = tf.shape(queries)[0]
-    first, _ = distribution.rows_of_replica(local)
-    logits = tf.matmul(queries, distribution.gather(keys), transpose_b=True) / temperature
+    first, _ = replicas.rows_of_replica(local)
+    logits = tf.matmul(queries, replicas.gather(keys), transpose_b=True) / temperature
     labels = first + tf.range(local)
     return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
 
@@ -150,7 +150,7 @@ class ContrastiveVAE(VAE):
         """Moves the key encoder's weights: k ← m·k + (1 − m)·q."""
         super().after_step()
         pairs = zip((*self.encoder.trainable_weights, *self.head.trainable_weights), self._key_weights(), strict=True)
-        distribution.move_averages(pairs, self.momentum)
+        replicas.move_averages(pairs, self.momentum)
 
     # ── Keys ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -172,7 +172,7 @@ class ContrastiveVAE(VAE):
 
     def _enqueue(self, keys: tf.Tensor) -> None:
         """Overwrites the oldest keys of the queue with those of the global batch, in their order."""
-        keys = distribution.gather(keys)
+        keys = replicas.gather(keys)
         n = tf.shape(keys, tf.int64)[0]
         # Of a batch larger than the queue (which `fit` cannot always see beforehand) the last ones stay.
         first = tf.maximum(n - self.queue_size, 0)

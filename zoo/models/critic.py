@@ -9,10 +9,10 @@ from typing import Any, Literal, Self
 import keras
 import tensorflow as tf
 
-from zoo.latents import Latents, sufficient_statistics
+from zoo.latents.posterior import Latents, sufficient_statistics
 from zoo.models.batch import Batch
 from zoo.models.contrastive import info_nce
-from zoo.models.step import Weight
+from zoo.models.objective import Weight
 from zoo.models.vae import VAE
 from zoo.parameters import Count, NonNegative, Positive, checked, nearest
 

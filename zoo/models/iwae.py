@@ -8,9 +8,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from zoo.latents import Latents
+from zoo.latents.posterior import Latents
 from zoo.models.batch import Batch
-from zoo.models.step import Weight, weighted_sum
+from zoo.models.objective import Weight, weighted_sum
 from zoo.models.vae import VAE
 from zoo.parameters import Count, checked
 

@@ -9,10 +9,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from zoo.latents import Latents
+from zoo.latents.posterior import Latents
 from zoo.models.batch import Batch
 from zoo.models.codec import Posterior
-from zoo.models.step import Weight
+from zoo.models.objective import Weight
 from zoo.models.vae import VAE
 from zoo.parameters import Count, NonNegative, Positive, checked
 

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple, Self
 import keras
 import tensorflow as tf
 
-from zoo.latents import Latents
+from zoo.augmentation.affine import RandomAffine
+from zoo.augmentation.images import apply_views
+from zoo.latents.posterior import Latents
 from zoo.models.batch import Batch
 from zoo.models.vae import VAE
 from zoo.parameters import Count, NonNegative, checked
-from zoo.transformations import RandomAffine
-from zoo.views import apply_views
 
 
 class Pair(NamedTuple):

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from zoo import distribution
-from zoo.models.step import Weight
+from zoo import replicas
+from zoo.models.objective import Weight
 from zoo.models.transformed import Pair, TransformedVAE
 from zoo.parameters import Count, NonNegative, checked
 
@@ -59,8 +59,8 @@ class TripletVAE(TransformedVAE):
         terms = super().pair_terms(pair, training)
         anchor, positive = pair.latents.code(), pair.transformed_latents.code()
         local = tf.shape(anchor)[0]
-        first, rows = distribution.rows_of_replica(local)
-        negative = tf.roll(distribution.gather(anchor), -1, axis=0)[first : first + local]
+        first, rows = replicas.rows_of_replica(local)
+        negative = tf.roll(replicas.gather(anchor), -1, axis=0)[first : first + local]
         gap = _squared_distance(anchor, positive) - _squared_distance(anchor, negative)
         # The last batch of an epoch can be one image, which is its own neighbour: no triplet.
         hinge = tf.where(rows > 1, tf.nn.relu(gap + self.margin), tf.zeros_like(gap))

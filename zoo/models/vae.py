@@ -1,7 +1,7 @@
 """The variational auto-encoder (Kingma & Welling 2014), base of every method.
 
 A method of the zoo is a subclass in a file of its own that overrides one or two of the hooks: `view`, `infer`,
-`generate`, `loss_terms`, `loss_weights`, `after_step`. The training step is `zoo.models.step`'s; what users call on a
+`generate`, `loss_terms`, `loss_weights`, `after_step`. The training step is in `objective`; what users call on a
 trained model (`encode`, `sample`, `log_prob`) is `zoo.models.codec`'s.
 """
 
@@ -16,11 +16,11 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from zoo import likelihoods
-from zoo.latents import Latents
+from zoo.latents.head import GaussianHead
+from zoo.latents.posterior import Latents
 from zoo.models.batch import Batch
 from zoo.models.codec import Codec, Posterior, times
-from zoo.models.step import Weight
-from zoo.networks.posterior import GaussianHead
+from zoo.models.objective import Weight
 from zoo.parameters import Count, NonNegative, Seed, Size, checked
 
 

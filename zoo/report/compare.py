@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable
 
+from zoo.experiments.run_directory import RunDirectory, RunError, environment
 from zoo.models import canonical
 from zoo.report.comparison import Comparison, Row
 from zoo.report.inline import picture
 from zoo.report.needs import add_run
 from zoo.report.paper_table import Column
-from zoo.run_directory import RunDirectory, RunError, environment
 
 # The columns of such a report, as far as one of the runs has them, and which way is better.
 COLUMNS = [

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from zoo.experiments.run_directory import RunError
 from zoo.parameters import nearest
 from zoo.report.trained import Runs, chosen, model_of, same_but_for_seed
-from zoo.run_directory import RunError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,8 +48,8 @@ def history(runs: Runs, *, split: str = "validation", metric: str = METRICS) -> 
     """Metrics against epoch; seeds of one configuration as their mean with a band."""
     import numpy as np
 
-    from zoo.callbacks import record
     from zoo.report import figures
+    from zoo.training.callbacks import record
 
     if split == "test":
         raise ValueError("split: a history has no 'test'; one of: train, validation")
@@ -90,11 +90,11 @@ def arrows(runs: Runs, *, split: str = "test", images: int = 40, seed: int = 0, 
     """Arrows from the codes of images to those of their transformations."""
     import tensorflow as tf
 
+    from zoo.augmentation.affine import RandomAffine
+    from zoo.augmentation.images import apply_views
     from zoo.data.pixels import to_unit_interval
     from zoo.randomness import Draws
     from zoo.report import figures
-    from zoo.transformations import RandomAffine
-    from zoo.views import apply_views
 
     shown = chosen(runs, split, images, seed).images
     _require(shown, 2, "arrows", split)
@@ -162,8 +162,8 @@ def interpolations(runs: Runs, *, split: str = "test", images: int = 6, seed: in
     """Straight walks between the codes of two images, which stand at the ends."""
     import numpy as np
 
+    from zoo.domains.pictures import as_uint8
     from zoo.report import figures
-    from zoo.report.pictures import as_uint8
 
     shown = chosen(runs, split, 2 * images, seed).images
     pairs = len(shown) // 2
@@ -265,8 +265,8 @@ def information_by_size(
 def portrait(runs: Runs, *, split: str = "test", images: int = 12, seed: int = 0) -> Figure:
     """Originals, reconstructions and samples of one model, beside its rate per unit."""
     from zoo import metrics
+    from zoo.domains.pictures import as_uint8
     from zoo.report import figures
-    from zoo.report.pictures import as_uint8
 
     ((label, run),) = runs.items()
     model = model_of(run)

@@ -6,8 +6,8 @@ import io
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from zoo.experiments.run_directory import RunDirectory
 from zoo.report.comparison import Picture
-from zoo.run_directory import RunDirectory
 
 
 def picture(

@@ -16,11 +16,11 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from zoo.config import Experiment
-from zoo.configurations import dump
+from zoo.experiments.configurations import dump
+from zoo.experiments.run_directory import RunDirectory, RunError
+from zoo.experiments.schema import Experiment
 from zoo.parameters import PACKAGE
 from zoo.report.needs import Needs
-from zoo.run_directory import RunDirectory, RunError
 
 _LOOK_EVERY = 0.5  # seconds
 

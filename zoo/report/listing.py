@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from zoo import configurations
-from zoo.config import method_parameters, network_parameters
 from zoo.data.catalogue import CATALOGUE
+from zoo.experiments import configurations
+from zoo.experiments.schema import method_parameters, network_parameters
 from zoo.models import METHODS, conflict
 from zoo.networks import NETWORKS
 

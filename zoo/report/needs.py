@@ -5,10 +5,10 @@ from __future__ import annotations
 import statistics
 from typing import Any, NamedTuple
 
+from zoo.experiments.run_directory import RunDirectory
 from zoo.report.comparison import Row, RunSummary
 from zoo.report.paper_table import Column, Evaluation
 from zoo.report.vocabulary import GROUPS, NEGATED, OF_TRAINING
-from zoo.run_directory import RunDirectory
 
 
 def _group(metric: str) -> str:
@@ -74,7 +74,7 @@ def add_run(row: Row, run: RunDirectory, columns: list[Column]) -> None:
 def _figure_of(run: RunDirectory, evaluation: dict[str, Any], column: Column) -> float | None:
     """A run's figure for a column, in the column's unit; None where it was not measured."""
     if column.metric in OF_TRAINING:
-        from zoo.callbacks.record import rows
+        from zoo.training.callbacks.record import rows
 
         seconds = [row["seconds"] for row in rows(run.seconds)]
         return sum(seconds) / 3600 if seconds else None

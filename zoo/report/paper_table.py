@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
-from zoo import configurations
-from zoo.config import ConfigurationError, Experiment, Section, validate
+from zoo.experiments import configurations
+from zoo.experiments.schema import ConfigurationError, Experiment, Section, validate
 from zoo.parameters import Count, Size, nearest, one_line
 from zoo.report.plots import check_options
 from zoo.report.vocabulary import known_metrics, not_built

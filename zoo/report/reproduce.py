@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from zoo.config import Experiment
+from zoo.experiments.run_directory import RunDirectory, RunError, environment
+from zoo.experiments.schema import Experiment
 from zoo.models import canonical
 from zoo.parameters import nearest
 from zoo.report.claims import judgements
@@ -18,7 +19,6 @@ from zoo.report.inline import picture
 from zoo.report.jobs import Job
 from zoo.report.needs import Needs, add_run, needs_of, relative
 from zoo.report.paper_table import Budget, Cell, Evaluation, PaperTable
-from zoo.run_directory import RunDirectory, RunError, environment
 
 
 class Plan(NamedTuple):

@@ -11,7 +11,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from zoo.measurement import Measured
+    from zoo.experiments.measures import Measured
 
 
 def figure(measured: Measured) -> str:

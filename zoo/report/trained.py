@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.config import Data, Experiment
-from zoo.run_directory import RunDirectory
+from zoo.experiments.run_directory import RunDirectory
+from zoo.experiments.schema import Data, Experiment
 
 if TYPE_CHECKING:
     from zoo.data import Examples
@@ -67,7 +67,7 @@ def same_but_for_seed(runs: Runs) -> dict[str, list[str]]:
 def _model(path: Path, written: int) -> VAE:
     import tensorflow as tf
 
-    from zoo.run import load_model
+    from zoo.experiments.finished import load_model
 
     # Each model compiles its encoder once; TensorFlow counts those of all models and warns.
     tf.get_logger().setLevel("ERROR")
@@ -81,7 +81,7 @@ def model_of(run: RunDirectory) -> VAE:
 
 @functools.lru_cache(maxsize=2)
 def _split(data: Data, split: str) -> Examples:
-    from zoo.run import load_split
+    from zoo.experiments.building import load_split
 
     return load_split(Experiment.model_construct(data=data), split)
 

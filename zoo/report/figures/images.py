@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
+from zoo.domains.pictures import as_uint8, grid
 from zoo.report.figures.canvas import bare, panels
-from zoo.report.pictures import as_uint8, grid
 
 
 def image_rows(rows: Mapping[str, np.ndarray], title: str = "", lines: int = 1) -> Figure:

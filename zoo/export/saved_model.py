@@ -1,4 +1,4 @@
-"""Exports: SavedModels that encode without the zoo, each with its card (`zoo.card`)."""
+"""Exports: SavedModels that encode without the zoo, each with its card (`zoo.export.card`)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo import data
-from zoo.card import CARD, INDEX, README, Card, cards, checksum
 from zoo.data.pixels import check_pixels, to_unit_interval
+from zoo.export.card import CARD, INDEX, README, Card, cards, checksum
 
 if TYPE_CHECKING:
     import tensorflow as tf

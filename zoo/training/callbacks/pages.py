@@ -15,7 +15,8 @@ from tensorboard.plugins.custom_scalar import layout_pb2, summary
 from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams import summary as hparams_summary
 
-from zoo import config, models, networks
+from zoo import models, networks
+from zoo.experiments import schema
 
 # Tags of held-out images that the HParams table has columns for, as they are called there.
 METRICS = {
@@ -72,17 +73,17 @@ def layout() -> Any:
 
 def _columns() -> Iterator[tuple[str, Any]]:
     """(dotted key, annotation) of every hyperparameter that some configuration can have."""
-    sections: dict[str, type[config.Section]] = {"data": config.Data, "train": config.Train}
-    nested: dict[str, type[config.Section]] = {"train.optimizer": config.Optimizer, "train.schedule": config.Schedule}
+    sections: dict[str, type[schema.Section]] = {"data": schema.Data, "train": schema.Train}
+    nested: dict[str, type[schema.Section]] = {"train.optimizer": schema.Optimizer, "train.schedule": schema.Schedule}
     for name, section in (sections | nested).items():
         keys = {f"{name}.{key}": field.annotation for key, field in section.model_fields.items()}
         yield from ((key, annotation) for key, annotation in keys.items() if key not in nested)
     yield from (("model.method", str), ("model.network.name", str), ("model.likelihood.name", str))
     yield from (("model.likelihood.variance", float), ("model.likelihood.learned", bool))
     for name in networks.NETWORKS:
-        yield from ((f"model.network.{key}", kind) for key, (kind, _) in config.network_parameters(name).items())
+        yield from ((f"model.network.{key}", kind) for key, (kind, _) in schema.network_parameters(name).items())
     for name in models.METHODS:
-        yield from ((f"model.{key}", kind) for key, (kind, _) in config.method_parameters(name).items())
+        yield from ((f"model.{key}", kind) for key, (kind, _) in schema.method_parameters(name).items())
 
 
 def _data_type(annotation: Any) -> int:

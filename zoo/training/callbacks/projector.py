@@ -15,7 +15,7 @@ from tensorboard.plugins.projector import EmbeddingInfo, ProjectorConfig
 from tensorboard.plugins.projector.metadata import PROJECTOR_FILENAME
 
 from zoo.data.examples import Examples
-from zoo.report import pictures
+from zoo.domains import pictures
 
 # TensorBoard shows no sprite that is wider or higher.
 LARGEST = 8192

@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from zoo import data, measurement
-from zoo.measurement import GROUPS, PROBES, Measured, Subject, groups_to_measure
+from zoo import data
+from zoo.experiments import measures
+from zoo.experiments.building import load_split
+from zoo.experiments.finished import load_model
+from zoo.experiments.measures import GROUPS, PROBES, Measured, Subject, groups_to_measure
+from zoo.experiments.run_directory import LEFT_OUT, RunDirectory
 from zoo.models.vae import VAE
 from zoo.parameters import nearest
-from zoo.run import load_model, load_split
-from zoo.run_directory import LEFT_OUT, RunDirectory
 
 __all__ = ["GROUPS", "PROBES", "Measured", "evaluate", "evaluate_model", "lines", "write_evaluation"]
 
@@ -33,7 +35,7 @@ def evaluate_model(
     """All metrics that fit.
 
     Means over examples have a standard error: of terms, rates and likelihoods from each image's own value, of an
-    accuracy as `zoo.measurement.accuracy_error` has it.
+    accuracy as `zoo.measures.accuracy_error` has it.
 
     Args:
         model: trained.
@@ -66,22 +68,22 @@ def evaluate_model(
         tune = None if validation is None else lambda: model.posteriors(validation().images)
         chosen = {} if prior_variance is None else {"chosen": prior_variance}
         priors = {**model.evaluation_priors(tune), **chosen}
-        return {**measurement.terms(subject), **measurement.under_priors(subject, priors)}
+        return {**measures.terms(subject), **measures.under_priors(subject, priors)}
 
     def likelihood() -> dict[str, Measured]:
         count = min(nll_images, len(held_out.images))
         share = None if progress is None else lambda done: tell("nll", done / count)
-        return measurement.likelihood(subject, nll_samples, nll_images, share)
+        return measures.likelihood(subject, nll_samples, nll_images, share)
 
     def tell(name: str, done: float = 0.0) -> None:
         if progress:
             progress(name, (wanted.index(name) + done) / len(wanted))
 
-    measures: dict[str, Callable[[], dict[str, Measured]]] = {
+    groups: dict[str, Callable[[], dict[str, Measured]]] = {
         "terms": terms,
-        "information": lambda: measurement.information(subject),
-        "consistency": lambda: measurement.consistency(subject),
-        **{name: lambda name=name: measurement.probe(subject, name) for name in PROBES},
+        "information": lambda: measures.information(subject),
+        "consistency": lambda: measures.consistency(subject),
+        **{name: lambda name=name: measures.probe(subject, name) for name in PROBES},
         "nll": likelihood,
     }
     found: dict[str, Measured] = {}
@@ -89,7 +91,7 @@ def evaluate_model(
     for name in wanted:
         tell(name)
         try:
-            figures = measures[name]()
+            figures = groups[name]()
         except ValueError as error:
             left_out[name] = str(error)
             continue

@@ -14,9 +14,9 @@ from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams import summary as hparams_summary
 
 from zoo import metrics
-from zoo.callbacks import pages
-from zoo.callbacks.information import Information
-from zoo.report import pictures
+from zoo.domains import pictures
+from zoo.training.callbacks import pages
+from zoo.training.callbacks.information import Information
 
 PICTURES = 32
 
@@ -27,7 +27,7 @@ class TensorBoardMonitor(keras.callbacks.Callback):
     Every term of the loss has a scalar under its own name, in the runs `train` and `validation`. At the epochs in
     which `information` measures, there are also the rate of every latent unit (its histogram over the images, and
     one histogram of all units' means), reconstructions of fixed images, and images from fixed prior samples. The
-    HParams page has a row for the run, and the Custom Scalars page a layout (see `zoo.callbacks.pages`).
+    HParams page has a row for the run, and the Custom Scalars page a layout (see `zoo.training.callbacks.pages`).
 
     Args:
         directory: of the event files.

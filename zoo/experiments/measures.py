@@ -208,7 +208,7 @@ def information(subject: Subject) -> dict[str, Measured]:
 
 def consistency(subject: Subject) -> dict[str, Measured]:
     """KL between the posteriors of an image and of its transformation, the default one for every method."""
-    from zoo.transformations import RandomAffine
+    from zoo.augmentation.affine import RandomAffine
 
     layer = RandomAffine()
     values = metrics.consistency(subject.model, subject.held_out.images, layer)

@@ -10,13 +10,15 @@ from typing import Any
 import keras
 import keras_tuner
 
-from zoo import callbacks, configurations, data
-from zoo.callbacks.nan import TrainingDivergedError
-from zoo.config import Experiment, validate
+from zoo import data
 from zoo.data.pipeline import evaluation_pipeline, steps_per_epoch, training_pipeline
+from zoo.experiments import configurations
+from zoo.experiments.building import build_model, load_split, plateau
+from zoo.experiments.schema import Experiment, validate
 from zoo.models.vae import VAE
 from zoo.parameters import nearest
-from zoo.run import build_model, load_split, plateau
+from zoo.training import callbacks
+from zoo.training.callbacks.nan import TrainingDivergedError
 
 OBJECTIVE = keras_tuner.Objective("val_mutual_information", "max")
 

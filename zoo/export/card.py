@@ -20,7 +20,7 @@ from zoo.data.catalogue import source
 from zoo.models import METHODS, canonical
 
 if TYPE_CHECKING:
-    from zoo.config import Experiment
+    from zoo.experiments.schema import Experiment
     from zoo.models.vae import VAE
 
 README = "README.md"

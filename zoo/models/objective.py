@@ -13,9 +13,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from zoo import distribution
+from zoo import replicas
 from zoo.data.pixels import to_unit_interval
-from zoo.latents import Latents
+from zoo.latents.posterior import Latents
 from zoo.models.batch import Batch, images_of, split_index
 from zoo.randomness import Draws
 
@@ -163,13 +163,13 @@ class ObjectiveModel(keras.Model):
             # A column of weights would broadcast to all pairs of examples.
             weights = tf.reshape(tf.cast(weights, terms["loss"].dtype), [-1])
             # Keras adds the replicas' gradients up: each replica contributes its part of the global mean.
-            global_weight = distribution.total(tf.reduce_sum(weights))
+            global_weight = replicas.total(tf.reduce_sum(weights))
             loss = tf.math.divide_no_nan(tf.reduce_sum(weights * terms["loss"]), global_weight)
             if self.losses:
                 loss += tf.add_n(self.losses) / tf.distribute.get_strategy().num_replicas_in_sync
             scaled = self.optimizer.scale_loss(loss)
         variables = self.trainable_weights
-        gradients = distribution.synchronised(tape.gradient(scaled, variables), self.optimizer)
+        gradients = replicas.synchronised(tape.gradient(scaled, variables), self.optimizer)
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
         self.step.assign_add(1)
         self.after_step()

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from zoo import metrics
-from zoo.callbacks.information import Information
+from zoo.training.callbacks.information import Information
 
 # Of 500 voters in ten classes, 50 are of one: half of them.
 NEIGHBOURS = 25

@@ -1,6 +1,6 @@
 """Transformations that keep an image's meaning: translation, rotation and scaling, as a Keras layer.
 
-Of Sinha & Dieng (2021), section 4.1 and Table 5. As the layers of `zoo.views`, it takes the step's `Draws`.
+Of Sinha & Dieng (2021), section 4.1 and Table 5. As the layers of `images`, it takes the step's `Draws`.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from zoo.augmentation.images import View
 from zoo.parameters import Fraction, NonNegative, checked
 from zoo.randomness import Draws
-from zoo.views import View
 
 
 @keras.saving.register_keras_serializable("zoo")

@@ -1,6 +1,6 @@
 """The schema of an experiment, with errors that name the key and what is allowed.
 
-A configuration has four sections: `data`, `model`, `train` and `watch`; `zoo.configurations` reads them from YAML. The
+A configuration has four sections: `data`, `model`, `train` and `watch`; `configurations` reads them from YAML. The
 hyperparameters of a method and of a network are the annotated keywords of their constructors; nothing is listed
 twice. Nothing here imports TensorFlow.
 """

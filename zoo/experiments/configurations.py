@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from zoo.config import ConfigurationError, Experiment, validate
+from zoo.experiments.schema import ConfigurationError, Experiment, validate
 from zoo.parameters import nearest
 
 

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from zoo.config import Experiment
-from zoo.configurations import dump, load
+from zoo.experiments.configurations import dump, load
+from zoo.experiments.schema import Experiment
 
 PACKAGES = ("tensorflow", "keras", "tensorflow-probability", "tensorflow-datasets", "scikit-learn", "numpy")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from zoo.callbacks.record import Record
+from zoo.training.callbacks.record import Record
 
 
 class Clock(keras.callbacks.Callback):

@@ -1,0 +1,1 @@
+"""Random views and transformations of a batch, as Keras layers inside the step."""

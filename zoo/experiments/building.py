@@ -1,0 +1,97 @@
+"""From a configuration to a compiled model and its data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from zoo import data, likelihoods, models, networks
+from zoo.experiments.schema import Experiment, Schedule, Train
+from zoo.models.combination import combine
+from zoo.models.vae import VAE
+
+
+def build_optimizer(train: Train, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+    """The optimiser of a recipe, with its schedule and clipping."""
+    section = train.optimizer
+    rate: Any = section.learning_rate
+    if train.schedule.name == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, train.epochs * steps_per_epoch)
+    arguments: dict[str, Any] = {"learning_rate": rate, "global_clipnorm": train.clip_norm}
+    if section.name in {"sgd", "rmsprop"}:
+        arguments["momentum"] = section.momentum
+    if section.weight_decay is not None:
+        arguments["weight_decay"] = section.weight_decay
+    return keras.optimizers.get({"class_name": section.name, "config": arguments})
+
+
+def plateau(schedule: Schedule) -> list[keras.callbacks.Callback]:
+    """The callback that lowers the rate when the training loss stops falling, where the schedule is that one."""
+    if schedule.name != "plateau":
+        return []
+    arguments = {"factor": schedule.factor, "patience": schedule.patience, "min_lr": schedule.minimum}
+    return [keras.callbacks.ReduceLROnPlateau(monitor="loss", **arguments)]
+
+
+def build_model(experiment: Experiment, image_shape: tuple, steps_per_epoch: int, examples: int | None = None) -> VAE:
+    """A compiled model, initialised from the experiment's seed.
+
+    Args:
+        experiment: the configuration.
+        image_shape: (h, w, c).
+        steps_per_epoch: for warm-up and schedule, which the configuration counts in epochs.
+        examples: size of the training split; only methods that tell its examples apart need it.
+
+    Raises:
+        ValueError: images that the network does not take.
+    """
+    model, train = experiment.model, experiment.train
+    keras.utils.set_random_seed(train.seed)
+    likelihood = likelihoods.get(model.likelihood)
+    network = dict(model.network)
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(train.precision)
+    try:
+        pair = networks.build(
+            network.pop("name"), image_shape, model.latent_dim, likelihood.output_activation, **network
+        )
+        method = combine(*models.canonical(model.method))
+        hyperparameters = experiment.hyperparameters()
+        if method.needs_index:
+            hyperparameters["examples"] = examples
+        vae = method(
+            *pair,
+            likelihood=likelihood,
+            warmup_steps=round(train.kl_warmup * steps_per_epoch),
+            seed=train.seed,
+            **hyperparameters,
+        )
+        vae.compile(build_optimizer(train, steps_per_epoch), jit_compile=train.jit_compile)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    return vae
+
+
+def load_split(experiment: Experiment, split: str) -> data.Examples:
+    """The images of `train`, `validation` or `test`; dynamic binarisation is fixed for the held-out ones.
+
+    Raises:
+        ValueError: no such split, or no such data.
+    """
+    section = experiment.data
+    binarize = section.binarize
+    if binarize == "dynamic" and split != "train":
+        binarize = "fixed"
+    try:
+        return data.load(
+            section.name,
+            getattr(section, split),
+            path=section.path,
+            size=section.size,
+            channels=section.channels,
+            labels=section.labels,
+            binarize=binarize,
+        )
+    except ValueError as error:
+        raise ValueError(f"data.{split}: {error}") from None

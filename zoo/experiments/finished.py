@@ -1,0 +1,97 @@
+"""A run's trained model: written, loaded, exported."""
+
+from __future__ import annotations
+
+import json
+import logging
+import zipfile
+from pathlib import Path
+
+import keras
+
+from zoo.experiments.run_directory import RunDirectory, RunError
+from zoo.export.card import Card
+from zoo.export.saved_model import export_model
+from zoo.models.vae import VAE
+from zoo.training.callbacks.checkpoint import require_space
+
+
+def save_model(model: VAE, path: Path) -> None:
+    """Writes a `.keras` file, whole or not at all."""
+    require_space(path.parent, model)
+    sibling = path.with_name(f".{path.name}.tmp.keras")
+    model.save(sibling)
+    sibling.replace(path)
+
+
+def load_model(run: RunDirectory) -> VAE:
+    """The trained model of a run.
+
+    Raises:
+        RunError: there is none yet, its file is damaged, or it is of another version of the zoo (which is named).
+    """
+    path = run.require_model()
+    try:
+        with run.loading():
+            anew = f"write it anew from the last checkpoint with: rm {path}; zoo train --resume {run.path}"
+            return read_model(path, anew)
+    except ValueError as error:
+        raise RunError(str(error)) from None
+
+
+def read_model(path: Path, remedy: str = "no whole .keras file") -> keras.Model:
+    """The model of a `.keras` file.
+
+    Args:
+        path: of the file.
+        remedy: what the error says of a damaged file.
+
+    Raises:
+        RunError: the file is damaged, or no `.keras` file.
+        ValueError: it is whole, and cannot be loaded.
+    """
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    try:
+        return keras.saving.load_model(path)
+    except Exception as error:  # Keras lets through whatever zip, JSON, HDF5 and layers raise.
+        if not _is_whole(path):
+            raise RunError(f"{path}: is damaged; {remedy}") from None
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"{path}: cannot be loaded: {reason}") from None
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a `.keras` file has its three parts, each with the right checksum."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            if file.testzip() is not None or not {"metadata.json", "model.weights.h5"} <= {*file.namelist()}:
+                return False
+            return "class_name" in json.loads(file.read("config.json"))
+    except PermissionError:
+        raise
+    except Exception:  # zipfile has an error of its own for each kind of damage.
+        return False
+
+
+def export_run(path: Path, to: Path | None = None) -> Path:
+    """Exports a trained run as a SavedModel whose card holds what has been evaluated so far.
+
+    Args:
+        path: the run's directory.
+        to: the export's directory; the run's own `export` by default.
+
+    Returns:
+        The export's directory.
+
+    Raises:
+        RunError: no run, one that has not ended, or a place that cannot be written.
+        ValueError: `to` is something else than an export.
+    """
+    run = RunDirectory.open(path)
+    model = load_model(run)
+    evaluation, environment = run.evaluated(), run.read(run.environment)
+    target = to or run.export
+    try:
+        return export_model(model, target, Card.of(run.experiment(), model, evaluation, environment))
+    except OSError as error:
+        raise RunError(f"{target}: cannot be written: {error.strerror or error}") from None

@@ -1,0 +1,139 @@
+"""Trains a configuration into a run directory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from zoo import data
+from zoo.data import pipeline
+from zoo.experiments.building import build_model, load_split, plateau
+from zoo.experiments.finished import save_model
+from zoo.experiments.run_directory import RunDirectory, RunError
+from zoo.experiments.schema import Experiment
+from zoo.models.vae import VAE
+from zoo.training import callbacks
+from zoo.training.callbacks import record
+from zoo.training.callbacks.checkpoint import CheckpointError, checkpoints, restore
+from zoo.training.callbacks.nan import TrainingDivergedError
+
+Announce = Callable[[str], None]
+
+
+def train(
+    experiment: Experiment,
+    run: RunDirectory,
+    *,
+    resume: bool = False,
+    strategy: tf.distribute.Strategy | None = None,
+    quiet: bool = False,
+    announce: Announce = print,
+) -> VAE:
+    """Trains a configuration into a run directory, or finishes a run that was interrupted.
+
+    A resumed run ends with the weights, and the metrics file, of a run that was never interrupted.
+
+    Args:
+        experiment: the configuration.
+        run: where to; a new one is created only when data and model have proven good.
+        resume: go on from the last good checkpoint.
+        strategy: of `zoo.replicas.strategy`; one device by default.
+        quiet: no progress bar.
+        announce: is told what a user should know.
+
+    Raises:
+        ValueError: data that do not fit the model.
+        RunError: the directory exists (without `resume`), another process trains into it, or the run cannot go on; the
+            last good checkpoint stays.
+    """
+    if not resume:
+        run.check_new()
+    recipe = experiment.train
+    examples, held_out = load_split(experiment, "train"), load_split(experiment, "validation")
+    shape = examples.images.shape[1:]
+    steps = pipeline.steps_per_epoch(len(examples.images), recipe.batch_size)
+    scope = (strategy or tf.distribute.get_strategy()).scope
+    with scope():
+        model = build_model(experiment, shape, steps, len(examples.images))
+    for name, part in (("train", examples), ("validation", held_out)):
+        model.check_images(part.images, f"data.{name}")
+    model.check_batch(recipe.batch_size)
+    if not resume:
+        RunDirectory.create(run.path, experiment)
+    with run.locked():
+        done, rows = 0, []
+        if resume:
+            try:
+                with scope():
+                    done = restore(run.checkpoints, model, announce)
+            except CheckpointError as error:
+                raise RunError(str(error)) from None
+            rows = record.truncate(run.metrics, done)
+        watchers = _callbacks(experiment, run, held_out, rows, quiet, announce)
+        binarize = "dynamic" if experiment.data.binarize == "dynamic" else None
+        arguments: dict[str, Any] = {"batch_size": recipe.batch_size, "seed": recipe.seed, "epochs": recipe.epochs}
+        arguments |= {"binarize": binarize, "index": model.needs_index}
+        try:
+            if done < recipe.epochs:
+                model.fit(
+                    pipeline.training_pipeline(examples, start_epoch=done, **arguments),
+                    epochs=recipe.epochs,
+                    initial_epoch=done,
+                    steps_per_epoch=steps,
+                    validation_data=pipeline.evaluation_pipeline(held_out, batch_size=recipe.batch_size),
+                    callbacks=watchers,
+                    shuffle=False,
+                    verbose=0,
+                )
+            save_model(model, run.model)
+        except (TrainingDivergedError, CheckpointError) as error:
+            left = checkpoints(run.checkpoints)
+            kept = f"the last good checkpoint is {left[-1]}" if left else "there was no checkpoint yet"
+            raise RunError(f"{run.path}: {error}; {kept}") from None
+        except OSError as error:
+            raise RunError(f"{run.path}: cannot be written: {error.strerror or error}") from None
+        except tf.errors.OpError as error:
+            raise RunError(f"{run.path}: {error.message.splitlines()[0]}") from None
+        finally:
+            for watcher in watchers:
+                if isinstance(watcher, callbacks.Progress):
+                    watcher.stop()
+    return model
+
+
+def _callbacks(
+    experiment: Experiment,
+    run: RunDirectory,
+    held_out: data.Examples,
+    rows: list[dict[str, float]],
+    quiet: bool,
+    announce: Announce,
+) -> list[keras.callbacks.Callback]:
+    """In the order in which they must see an epoch's logs; `rows` are the epochs that lie behind."""
+    recipe, watch = experiment.train, experiment.watch
+    watched = held_out.take(slice(watch.images))
+    information = callbacks.Information(watched.images, every=watch.every)
+    alarm = callbacks.CollapseAlarm(**watch.alarm.model_dump(), announce=announce)
+    with_memory: list[keras.callbacks.Callback] = [alarm]
+    with_memory += plateau(recipe.schedule)
+    first_rate = None if recipe.schedule.name == "cosine" else recipe.optimizer.learning_rate
+    monitor = callbacks.TensorBoardMonitor(run.tensorboard, information, experiment.flat(), watch.pictures)
+    projector = callbacks.Projector(
+        run.tensorboard / "validation", lambda: load_split(experiment, "test"), watch.images, announce
+    )
+    return [
+        callbacks.StopOnNaN(),
+        information,
+        callbacks.Probe(information, watched.labels),
+        *([] if quiet else [callbacks.Progress(recipe.epochs)]),
+        *with_memory,
+        callbacks.Replay(rows, with_memory, first_rate),
+        monitor,
+        projector,
+        callbacks.Record(run.metrics),
+        callbacks.Clock(run.seconds),
+        callbacks.Checkpoint(run.checkpoints),
+    ]

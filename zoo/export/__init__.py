@@ -1,0 +1,1 @@
+"""SavedModels that encode where nothing but TensorFlow is installed, and their cards."""

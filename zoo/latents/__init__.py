@@ -1,0 +1,1 @@
+"""q(z|x) and p(z) as objects: flat or in conditional groups, and the head that gives a posterior's parameters."""

@@ -11,8 +11,9 @@ import ast
 import difflib
 import functools
 import inspect
+import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -34,6 +35,30 @@ def _count_or_counts(value: Any) -> Any:
     return values if isinstance(value, list | tuple) else value
 
 
+def _strength(value: Any) -> Any:
+    """A number of at least 0, or a schedule: an object, or its description `{name: …, **arguments}`."""
+    if isinstance(value, Mapping) and isinstance(value.get("name", value.get("class_name")), str):
+        return dict(value)
+    if callable(value) and hasattr(value, "get_config"):
+        return value
+    if isinstance(value, bool | Mapping):
+        raise ValueError("must be a number, or a schedule such as {name: linear, start: 0, end: 1, steps: 1000}")
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise ValueError("must be a finite number of at least 0, or a schedule")
+    return number
+
+
+def _strength_above_zero(value: Any) -> Any:
+    found = _strength(value)
+    if found == 0:
+        raise ValueError("must be above 0")
+    return found
+
+
 _Float = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_not_bool)]
 _Int = Annotated[int, BeforeValidator(_not_bool)]
 
@@ -46,7 +71,13 @@ Seed = Annotated[_Int, Field(ge=0, lt=2**31)]
 # Checked before pydantic does, whose errors about unions name the union's branches.
 Counts = Annotated[int | list[int], BeforeValidator(_count_or_counts)]
 
+# The weight of a term, or a temperature: what may change, or follow a schedule, while a model trains.
+Strength = Annotated[Any, BeforeValidator(_strength)]
+PositiveStrength = Annotated[Any, BeforeValidator(_strength_above_zero)]
+
 _NAMESPACE = {
+    "Strength": Strength,
+    "PositiveStrength": PositiveStrength,
     "NonNegative": NonNegative,
     "Positive": Positive,
     "Fraction": Fraction,
@@ -119,6 +150,7 @@ def signature(module: str, name: str) -> dict[str, tuple[Any, Any]]:
         default is `...` if there is none.
     """
     path = PACKAGE / (module.replace(".", "/") + ".py")
+    path = path if path.is_file() else path.with_suffix("") / "__init__.py"
     tree = ast.parse(path.read_text(encoding="utf-8"))
     found: dict[str, tuple[Any, Any]] = {}
     node = next(n for n in tree.body if isinstance(n, ast.ClassDef | ast.FunctionDef) and n.name == name)

@@ -142,7 +142,7 @@ class Card(_Record):
                 licence=found.licence,
                 homepage=found.homepage,
             ),
-            image_shape=model.image_shape,
+            image_shape=model.example_shape,
             latent_dim=model.latent_dim,
             unit_interval=model.likelihood.unit_interval,
             metrics={split: dict(figures) for split, figures in (metrics or {}).items()},

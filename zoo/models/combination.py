@@ -7,7 +7,6 @@ class statement by name, and lets Keras find such classes again when it loads a 
 from __future__ import annotations
 
 import functools
-import types
 from collections.abc import Iterable
 from typing import Any
 
@@ -49,7 +48,7 @@ def _combined(names: tuple[str, ...]) -> type[VAE]:
         "__doc__": f"The VAE with the terms of {', '.join(base.__name__ for base in bases)}; see there.",
         "methods": names,
     }
-    made = types.new_class(title, bases, exec_body=lambda namespace: namespace.update(body))
+    made = type(title, bases, body)
     # All combined classes are saved under one name, whose class looks up the methods.
     keras.saving.register_keras_serializable("zoo", _REGISTERED)(made)
     keras.saving.register_keras_serializable("zoo", _REGISTERED)(Combination)

@@ -51,6 +51,7 @@ def train(
     """
     if not resume:
         run.check_new()
+    experiment = experiment.resolved()
     recipe = experiment.train
     examples, held_out = load_split(experiment, "train"), load_split(experiment, "validation")
     shape = examples.images.shape[1:]

@@ -119,6 +119,7 @@ def signature(module: str, name: str) -> dict[str, tuple[Any, Any]]:
         default is `...` if there is none.
     """
     path = PACKAGE / (module.replace(".", "/") + ".py")
+    path = path if path.is_file() else path.with_suffix("") / "__init__.py"
     tree = ast.parse(path.read_text(encoding="utf-8"))
     found: dict[str, tuple[Any, Any]] = {}
     node = next(n for n in tree.body if isinstance(n, ast.ClassDef | ast.FunctionDef) and n.name == name)

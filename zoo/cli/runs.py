@@ -12,13 +12,11 @@ from zoo.cli.app import Quiet, Run, app, fail, load_tensorflow, say
 
 
 @app.command("list")
-def list_(
-    combined: Annotated[bool, typer.Option("--combinations", help="Which methods combine with which.")] = False,
-) -> None:
+def list_() -> None:
     """List methods, networks, data sets, configurations and exports."""
-    from zoo.report.listing import combinations, listing
+    from zoo.cli.listing import listing
 
-    print(combinations() if combined else listing())
+    print(listing())
 
 
 @app.command()
@@ -127,9 +125,9 @@ def evaluate(
         fail(f"--prior-variance: must be positive and finite, got {prior_variance:g}")
     load_tensorflow()
     from zoo import __version__
+    from zoo.cli.terminal import evaluation_table, progress_over_tasks
     from zoo.experiments.evaluation import evaluate as evaluate_run
     from zoo.experiments.evaluation import lines
-    from zoo.report.tables import evaluation_table, progress_over_tasks
 
     if theirs := directory.other_version():
         say(f"{run}: was written by version {theirs} of the zoo; this is version {__version__}")
@@ -179,9 +177,12 @@ def encode(
     if not (export / "saved_model.pb").is_file():
         fail(f"{export}: not an export (it has no saved_model.pb)")
     load_tensorflow()
+    from zoo.cli.terminal import progress_over_tasks
     from zoo.export.saved_model import encode_file
 
-    print(encode_file(export, source, to, quiet=quiet))
+    with progress_over_tasks(quiet) as progress:
+        encode_file(export, source, to, progress=progress)
+    print(to)
 
 
 @app.command()

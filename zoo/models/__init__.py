@@ -49,26 +49,18 @@ def claims(name: str) -> tuple[str, ...]:
     return ()
 
 
-def conflict(first: str, second: str) -> str:
-    """Why two methods cannot be combined: the term that both add; empty where they can."""
-    both = sorted({*claims(first)} & {*claims(second)})
-    return f"{first!r} and {second!r} cannot be combined: both add the term {both[0]!r}" if both else ""
-
-
 def canonical(names: str | Iterable[str]) -> tuple[str, ...]:
     """The methods of a combination in the order of `METHODS`, without a `vae` that adds nothing to others.
 
     Raises:
-        ValueError: none at all, an unknown name, one given twice, or two that claim the same term.
+        ValueError: none at all, an unknown name, or one given twice.
     """
     given = [names] if isinstance(names, str) else list(names)
     for name in given:
         if not isinstance(name, str) or name not in METHODS:
             raise ValueError(f"method: no {name!r}; {nearest(name, METHODS)}")
-    for i, first in enumerate(given):
-        for second in given[i + 1 :]:
-            if reason := conflict(first, second):
-                raise ValueError(f"method: {reason}")
+        if given.count(name) > 1:
+            raise ValueError(f"method: {name!r} is given twice")
     if not given:
         raise ValueError(f"method: none given; one or more of: {', '.join(sorted(METHODS))}")
     adding = [name for name in METHODS if name in given and name != "vae"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from zoo.data.catalogue import CATALOGUE
 from zoo.experiments import configurations
 from zoo.experiments.schema import method_parameters, network_parameters
-from zoo.models import METHODS, conflict
+from zoo.models import METHODS
 from zoo.networks import NETWORKS
 
 
@@ -42,25 +42,3 @@ def listing() -> str:
         _section("Exports", exports(configurations.folder().parent / "exports") or [("none", "")]),
     ]
     return "\n\n".join(sections)
-
-
-def combinations() -> str:
-    """Which methods can be combined with which, as a matrix: ✓, or why not below it."""
-    names = list(METHODS)
-    width = max(map(len, names))
-    letters = {name: chr(ord("A") + i) for i, name in enumerate(names)}
-    lines = [f"{'':<{width + 3}} {'  '.join(letters.values())}"]
-    for row in names:
-        cells = ("·" if row == column else "✗" if conflict(row, column) else "✓" for column in names)
-        lines.append(f"{letters[row]}  {row:<{width}} {'  '.join(cells)}".rstrip())
-    reasons = [conflict(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
-    return "\n".join(
-        [
-            "Methods that combine, in pairs and in any number: zoo.combine(…), in YAML `method: [consistency, iwae]`",
-            "",
-            *lines,
-            *(reason for reason in reasons if reason),
-            "",
-            "vae adds nothing to others; with beta it is the β-VAE, whose weight every combination takes.",
-        ]
-    )

@@ -12,6 +12,7 @@ import keras
 from zoo.experiments.run_directory import RunDirectory, RunError
 from zoo.export.card import Card
 from zoo.export.saved_model import export_model
+from zoo.files import replacing
 from zoo.models.vae import VAE
 from zoo.training.callbacks.checkpoint import require_space
 
@@ -19,9 +20,8 @@ from zoo.training.callbacks.checkpoint import require_space
 def save_model(model: VAE, path: Path) -> None:
     """Writes a `.keras` file, whole or not at all."""
     require_space(path.parent, model)
-    sibling = path.with_name(f".{path.name}.tmp.keras")
-    model.save(sibling)
-    sibling.replace(path)
+    with replacing(path) as sibling:
+        model.save(sibling)
 
 
 def load_model(run: RunDirectory) -> VAE:

@@ -7,7 +7,7 @@ import io
 import os
 from pathlib import Path
 
-from zoo.export.saved_model import replacing
+from zoo.files import replacing
 from zoo.report.comparison import Comparison
 from zoo.report.latex import latex
 from zoo.report.markdown import markdown

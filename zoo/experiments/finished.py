@@ -54,14 +54,14 @@ def read_model(path: Path, remedy: str = "no whole .keras file") -> keras.Model:
     try:
         return keras.saving.load_model(path)
     except Exception as error:  # Keras lets through whatever zip, JSON, HDF5 and layers raise.
-        if not _is_whole(path):
+        if not is_whole(path):
             raise RunError(f"{path}: is damaged; {remedy}") from None
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(f"{path}: cannot be loaded: {reason}") from None
 
 
-def _is_whole(path: Path) -> bool:
-    """Whether a `.keras` file has its three parts, each with the right checksum."""
+def is_whole(path: Path) -> bool:
+    """Whether there is a `.keras` file with its three parts, each with the right checksum."""
     try:
         with zipfile.ZipFile(path) as file:
             if file.testzip() is not None or not {"metadata.json", "model.weights.h5"} <= {*file.namelist()}:

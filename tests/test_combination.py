@@ -94,7 +94,7 @@ def test_two_methods_with_the_same_term_cannot_be_combined():
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["consistency", "consistency"], "'consistency' and 'consistency' cannot be combined: both add the term"),
+        (["consistency", "consistency"], "'consistency' is given twice"),
         (["consistent", "iwae"], "no 'consistent'; did you mean 'consistency'"),
         ([], "none given; one or more of: "),
     ],

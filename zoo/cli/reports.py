@@ -73,6 +73,8 @@ def reproduce(
     chosen = tuple(part.strip() for part in (only or "").split(",") if part.strip())
     from zoo.report.reproduce import collect, needs, plan
 
+    # The rows' hyperparameters are checked by the methods' classes.
+    load_tensorflow()
     planned = plan(table, budget=cast("paper_table.Budget", budget), only=chosen, epochs=epochs, seeds=seeds, runs=runs)
     folder = to or Path("reports") / "papers" / (table.name + ("-small" if budget == "small" else ""))
     for line in planned.missing():
@@ -87,7 +89,6 @@ def reproduce(
     from zoo.report.writing import check_replaceable, write
 
     check_replaceable(folder)
-    load_tensorflow()
     from zoo.report.jobs import Jobs
 
     # What ends a batch job ends its trainings too; they are gone on with like any other.
@@ -115,6 +116,6 @@ def _list_tables() -> None:
 
     for name in paper_table.names():
         table = paper_table.load(name)
-        lacking = sorted({cell.missing for cell in table.cells("full") if cell.missing})
+        lacking = sorted({cell.missing for cell in table.cells("full", resolve=False) if cell.missing})
         waits = f"  (not in the zoo yet: {'; '.join(lacking)})" if lacking else ""
         print(f"papers/{name}  {table.title}{waits}")

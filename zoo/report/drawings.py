@@ -91,7 +91,7 @@ def arrows(runs: Runs, *, split: str = "test", images: int = 40, seed: int = 0, 
     import tensorflow as tf
 
     from zoo.augmentation.affine import RandomAffine
-    from zoo.augmentation.images import apply_views
+    from zoo.augmentation.view import apply_views
     from zoo.data.pixels import to_unit_interval
     from zoo.randomness import Draws
     from zoo.report import figures

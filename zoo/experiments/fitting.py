@@ -71,7 +71,7 @@ def train(
         watchers = _callbacks(experiment, run, held_out, rows, quiet, announce)
         binarize = "dynamic" if experiment.data.binarize == "dynamic" else None
         arguments: dict[str, Any] = {"batch_size": recipe.batch_size, "seed": recipe.seed, "epochs": recipe.epochs}
-        arguments |= {"binarize": binarize, "index": model.needs_index}
+        arguments |= {"binarize": binarize, "index": model.takes_index}
         try:
             if done < recipe.epochs:
                 model.fit(
@@ -124,7 +124,7 @@ def _callbacks(
     information = callbacks.Information(watched.images, every=watch.every)
     alarm = callbacks.CollapseAlarm(**watch.alarm.model_dump(), announce=announce)
     with_memory: list[keras.callbacks.Callback] = [alarm]
-    with_memory += plateau(recipe.schedule)
+    with_memory += plateau(recipe)
     first_rate = None if recipe.schedule.name == "cosine" else recipe.optimizer.learning_rate
     monitor = callbacks.TensorBoardMonitor(run.tensorboard, information, experiment.flat(), watch.pictures)
     projector = callbacks.Projector(

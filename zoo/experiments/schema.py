@@ -101,6 +101,12 @@ class Optimizer(Section):
         return self
 
 
+class PlayerOptimizer(Optimizer):
+    """The optimiser of a further player, with the norm that its gradient is clipped to."""
+
+    clip_norm: Positive | None = None
+
+
 class Schedule(Section):
     """How the learning rate changes: not at all, along a cosine to 0, or by `factor` on a plateau of the loss."""
 
@@ -116,6 +122,7 @@ class Train(Section):
     epochs: Count = 50
     batch_size: Count = 256
     optimizer: Optimizer = Optimizer()
+    optimizers: dict[str, PlayerOptimizer] = {}
     schedule: Schedule = Schedule()
     clip_norm: Positive | None = None
     kl_warmup: NonNegative = 0.0
@@ -149,7 +156,7 @@ class Watch(Section):
 # These keywords of a constructor come from the section `train`, and from the size of the training split.
 _FROM_TRAIN = ("warmup_steps", "seed", "examples")
 # And these from the network and the likelihood.
-_BUILT = ("encoder", "decoder", "likelihood")
+_BUILT = ("encoder", "decoder", "likelihood", "prior", "domain")
 
 # By keyword: annotation and default, `...` where there is none.
 Parameters = dict[str, tuple[Any, Any]]
@@ -173,6 +180,7 @@ def network_parameters(name: str, folders: Sequence[Path] = ()) -> Parameters:
     """(annotation, default) of each hyperparameter of a network; loads TensorFlow."""
     function = networks.network(name, folders)
     given = list(inspect.signature(function).parameters)[: len(networks.GIVEN)]
+    given.append("parameter_shape")
     return {key: value for key, value in hyperparameters(function).items() if key not in given}
 
 
@@ -203,6 +211,12 @@ class _Model(Section):
     method: str | list[str]
     network: dict[str, Any]
     likelihood: dict[str, Any] = {"name": "bernoulli"}
+    prior: dict[str, Any] = {"name": "standard_normal"}
+
+    @field_validator("prior", mode="before")
+    @classmethod
+    def _prior(cls, value: Any) -> Any:
+        return _with_name(value)
 
     @field_validator("network", mode="before")
     @classmethod

@@ -138,7 +138,7 @@ class ConfiguredHyperModel(keras_tuner.HyperModel):
             epochs=epochs,
             start_epoch=initial_epoch,
             binarize="dynamic" if experiment.data.binarize == "dynamic" else None,
-            index=model.needs_index,
+            index=model.takes_index,
         )
         try:
             return model.fit(
@@ -157,7 +157,7 @@ class ConfiguredHyperModel(keras_tuner.HyperModel):
     def _callbacks(self, experiment: Experiment) -> list[keras.callbacks.Callback]:
         images = self.examples[1].images[: experiment.watch.images]
         found: list[keras.callbacks.Callback] = [callbacks.StopOnNaN(), callbacks.Information(images, every=1)]
-        return [*found, *plateau(experiment.train.schedule)]
+        return [*found, *plateau(experiment.train)]
 
 
 def _with(experiment: Experiment, values: Mapping[str, Any]) -> Experiment:

@@ -14,7 +14,6 @@ from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams import summary as hparams_summary
 
 from zoo import metrics
-from zoo.domains import pictures
 from zoo.training.callbacks import pages
 from zoo.training.callbacks.information import Information
 
@@ -76,16 +75,18 @@ class TensorBoardMonitor(keras.callbacks.Callback):
 
     def _measured(self) -> None:
         loc, scale = self.information.loc, self.information.scale
-        if np.isfinite(loc).all() and np.isfinite(scale).all():
-            tf.summary.histogram("rate_per_unit", metrics.rate_per_unit(loc, scale))
+        variance = self.model.prior_variance
+        if variance is not None and np.isfinite(loc).all() and np.isfinite(scale).all():
+            tf.summary.histogram("rate_per_unit", metrics.rate_per_unit(loc, scale, variance))
             for unit in range(loc.shape[1]):
-                of_unit = metrics.rate(loc[:, unit : unit + 1], scale[:, unit : unit + 1])
+                of_unit = metrics.rate(loc[:, unit : unit + 1], scale[:, unit : unit + 1], variance)
                 tf.summary.histogram(f"rate_of_unit/{unit:03d}", of_unit)
         if self.draw:
             originals = self.information.images[:PICTURES]
             reconstructions = self.model.reconstruct(originals).numpy()
-            tf.summary.image("reconstructions", pictures.pairs(originals, reconstructions)[None])
-            tf.summary.image("samples", pictures.grid(self.model.sample(PICTURES, seed=0).numpy(), 16)[None])
+            draw = self.model.domain.draw
+            tf.summary.image("reconstructions", draw(self.model.domain.prepared(originals), reconstructions)[None])
+            tf.summary.image("samples", draw(self.model.sample(PICTURES, seed=0).numpy())[None])
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Closes the event files, and the row of the HParams page."""

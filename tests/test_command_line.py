@@ -75,18 +75,32 @@ def test_the_tensorboard_of_a_run_has_its_tags(trained):
 def test_listing_names_everything(command):
     code, out, _ = command("list")
     assert code == 0
-    for name in ("contrastive", "gamma=1.0", "conv", "width=512", "omniglot", "mnist/contrastive"):
+    for name in ("contrastive", "InfoNCE", "conv", "mlp", "omniglot", "mnist/contrastive"):
         assert name in out
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["train", "--help"], ["list"], ["train", "mnist/contrastve"], ["evaluate", "nowhere"]],
+    [
+        ["--help"],
+        ["train", "--help"],
+        ["list"],
+        ["list", "contrastve"],
+        ["train", "mnist/contrastve"],
+        ["train", "digits/vae", "--set", "model.method=vea"],
+        ["train", "digits/vae", "--set", "model.network=cnv"],
+        ["train", "digits/vae", "--set", "model.likelihood=bernuli"],
+        ["train", "digits/vae", "--set", "data.name=digit"],
+        ["train", "digits/vae", "--set", "train.epoch=1"],
+        ["evaluate", "nowhere"],
+        ["reproduce", "--list"],
+    ],
     ids=" ".join,
 )
 def test_help_and_mistakes_do_not_wait_for_tensorflow(arguments):
     code = (
         "import sys\n"
+        "sys.argv[0] = 'zoo'\n"
         "from zoo.cli import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
         "heavy = {'tensorflow', 'keras', 'tensorflow_probability', 'sklearn', 'matplotlib'} & set(sys.modules)\n"

@@ -6,7 +6,8 @@ import pytest
 
 from zoo.experiments import configurations
 from zoo.experiments.schema import ConfigurationError
-from zoo.parameters import signature
+from zoo.models.contrastive import ContrastiveVAE
+from zoo.parameters import hyperparameters
 
 
 def error(*settings, name="digits/contrastive"):
@@ -109,7 +110,7 @@ def test_settings_refine_and_replace():
 
 
 def test_a_signature_includes_the_bases():
-    found = signature("models.contrastive", "ContrastiveVAE")
+    found = hyperparameters(ContrastiveVAE)
     assert {name: default for name, (_, default) in found.items()} == {
         "latent_dim": ...,
         "beta": 1.0,

@@ -18,8 +18,8 @@ from tensorflow_probability import distributions as tfd
 
 import zoo
 from zoo.experiments import configurations
+from zoo.export import saved_model
 from zoo.export.card import Card
-from zoo.export.saved_model import saved_model
 from zoo.latents.posterior import Group, Latents, gaussian, sufficient_statistics
 from zoo.models.critic import shared_features
 from zoo.networks import build

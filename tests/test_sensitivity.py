@@ -8,7 +8,7 @@ from tensorflow_probability import distributions as tfd
 
 import zoo
 from zoo.augmentation.affine import RandomAffine
-from zoo.augmentation.images import apply_views
+from zoo.augmentation.view import apply_views
 from zoo.metrics import consistency, decoder_sensitivity
 from zoo.models.codec import Posterior
 from zoo.networks import build

@@ -10,7 +10,7 @@ from scipy import ndimage, stats
 
 import zoo
 from zoo.augmentation.affine import RandomAffine
-from zoo.augmentation.images import apply_views
+from zoo.augmentation.view import apply_views
 from zoo.networks import build
 from zoo.randomness import Draws
 

@@ -1,24 +1,24 @@
 """The types of hyperparameters, and how a constructor's signature becomes a schema.
 
 A method states its hyperparameters once, as annotated keywords of its constructor. From those annotations come
-the check in Python (`checked`), the schema of the YAML files and the listing on the command line (`signature`).
-The latter two read the source without running it, so that neither needs TensorFlow.
+the check in Python (`checked`), the schema of the YAML files and the listing on the command line (`hyperparameters`).
 """
 
 from __future__ import annotations
 
-import ast
+import collections.abc
 import difflib
 import functools
 import inspect
+import math
 import re
-from collections.abc import Callable, Iterable
+import types
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
-
-PACKAGE = Path(__file__).parent
+from pydantic import BaseModel, BeforeValidator, Field, PlainValidator, TypeAdapter, ValidationError
 
 
 def _not_bool(value: Any) -> Any:
@@ -34,32 +34,47 @@ def _count_or_counts(value: Any) -> Any:
     return values if isinstance(value, list | tuple) else value
 
 
-_Float = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_not_bool)]
-_Int = Annotated[int, BeforeValidator(_not_bool)]
+def _strength(value: Any) -> Any:
+    """A number of at least 0, or a schedule: an object, or its description `{name: …, **arguments}`."""
+    if isinstance(value, Mapping) and isinstance(value.get("name", value.get("class_name")), str):
+        return dict(value)
+    if callable(value) and hasattr(value, "get_config"):
+        return value
+    if isinstance(value, bool | Mapping):
+        raise ValueError("must be a number, or a schedule such as {name: linear, start: 0, end: 1, steps: 1000}")
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise ValueError("must be a finite number of at least 0, or a schedule")
+    return number
 
-NonNegative = Annotated[_Float, Field(ge=0)]
-Positive = Annotated[_Float, Field(gt=0)]
-Fraction = Annotated[_Float, Field(ge=0, le=1)]
-Count = Annotated[_Int, Field(ge=1)]
-Size = Annotated[_Int, Field(ge=0)]
-Seed = Annotated[_Int, Field(ge=0, lt=2**31)]
+
+def _strength_above_zero(value: Any) -> Any:
+    found = _strength(value)
+    if found == 0:
+        raise ValueError("must be above 0")
+    return found
+
+
+_Number = BeforeValidator(_not_bool)
+_Finite = Field(allow_inf_nan=False)
+
+NonNegative = Annotated[float, _Finite, Field(ge=0), _Number]
+Positive = Annotated[float, _Finite, Field(gt=0), _Number]
+Fraction = Annotated[float, _Finite, Field(ge=0, le=1), _Number]
+Count = Annotated[int, Field(ge=1), _Number]
+Size = Annotated[int, Field(ge=0), _Number]
+Seed = Annotated[int, Field(ge=0, lt=2**31), _Number]
 # Checked before pydantic does, whose errors about unions name the union's branches.
 Counts = Annotated[int | list[int], BeforeValidator(_count_or_counts)]
 
-_NAMESPACE = {
-    "NonNegative": NonNegative,
-    "Positive": Positive,
-    "Fraction": Fraction,
-    "Count": Count,
-    "Counts": Counts,
-    "Size": Size,
-    "Seed": Seed,
-    "Literal": Literal,
-    "bool": bool,
-    "str": str,
-    "float": float,
-    "int": int,
-}
+# The weight of a term, or a temperature: what may change, or follow a schedule, while a model trains.
+Strength = Annotated[Any, BeforeValidator(_strength)]
+PositiveStrength = Annotated[Any, BeforeValidator(_strength_above_zero)]
+
+PACKAGE = Path(__file__).parent
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -88,72 +103,131 @@ def one_line(error: ValidationError, allowed: dict[tuple, Iterable[str]] | None 
         return f"{key}: no such key{hint}"
     if finding["type"] == "missing":
         return f"{key}: missing"
-    message = finding["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     if finding["type"] == "value_error":
+        message = _allowed(finding)
         # Checks of our own begin with the key that they are about, if it is not the section's.
         if re.match(r"[\w.]+: ", message):
             return f"{key}.{message}" if key else message
         return f"{key}: {message}, got {finding['input']!r}" if key else f"{message}, got {finding['input']!r}"
-    message = f"must be {message[0].lower()}{message[1:]}, got {finding['input']!r}"
+    message = f"{_allowed(finding)}, got {finding['input']!r}"
     return f"{key}: {message}" if key else message
 
 
-def _annotated(annotation: str) -> Any:
-    """Evaluates an annotation made of the names above; None where it has others (a model, a tensor)."""
+def _allowed(finding: Any) -> str:
+    """`must be …`, of a finding of pydantic's."""
+    message = finding["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    return message if finding["type"] == "value_error" else f"must be {message[0].lower()}{message[1:]}"
+
+
+def _read(annotation: Any, function: Callable[..., Any]) -> Any:
+    """An annotation of a function as an object; None where it is missing, or has names that are not to be found."""
+    if annotation is inspect.Parameter.empty:
+        return None
+    holder = types.SimpleNamespace(__annotations__={"it": annotation})
     try:
-        return eval(annotation, {"__builtins__": {}}, _NAMESPACE)
-    except (NameError, TypeError):
+        names = inspect.unwrap(function).__globals__  # type: ignore[attr-defined]
+        return typing.get_type_hints(holder, names, include_extras=True)["it"]
+    except (NameError, AttributeError, TypeError, SyntaxError):
         return None
 
 
-@functools.cache
-def signature(module: str, name: str) -> dict[str, tuple[Any, Any]]:
-    """Hyperparameters of a class or function of the zoo, read from its source.
+def _is_hyperparameter(annotation: Any) -> bool:
+    """Whether values of an annotation can stand in a YAML file: numbers, words, and lists and mappings of them."""
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Annotated:
+        # Anything at all, with a check of our own.
+        return inner[0] is Any or _is_hyperparameter(inner[0])
+    if origin is Literal:
+        return True
+    if origin in {typing.Union, types.UnionType}:
+        return all(map(_is_hyperparameter, inner))
+    if origin is not None:
+        known = {list, tuple, dict, collections.abc.Sequence, collections.abc.Mapping}
+        return origin in known and all(part is ... or part is Any or _is_hyperparameter(part) for part in inner)
+    if annotation in {bool, int, float, str, list, tuple, dict, types.NoneType}:
+        return True
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
-    Args:
-        module: dotted name below `zoo`, such as `models.contrastive`.
-        name: a class (its constructor and its bases' are read) or a function.
+
+def _keywords(owner: Callable[..., Any]) -> Iterator[tuple[str, Any, Any]]:
+    """(name, annotation, default) of all that a function takes, or a class's constructor and those above it."""
+    functions = [owner]
+    if isinstance(owner, type):
+        functions = []
+        for base in owner.__mro__:
+            if not inspect.isfunction(constructor := vars(base).get("__init__")):
+                continue
+            functions.insert(0, constructor)
+            kinds = {parameter.kind for parameter in inspect.signature(constructor).parameters.values()}
+            if inspect.Parameter.VAR_KEYWORD not in kinds:
+                # It passes nothing up that it does not know.
+                break
+    for function in functions:
+        for parameter in inspect.signature(function).parameters.values():
+            if parameter.kind in {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}:
+                default = ... if parameter.default is inspect.Parameter.empty else parameter.default
+                yield parameter.name, _read(parameter.annotation, function), default
+
+
+def hyperparameters(owner: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
+    """Hyperparameters of a function, or of a class: of its constructor and, as far as it takes `**kwargs`, its bases'.
 
     Returns:
-        For each keyword whose annotation is one of this module's types: (annotation, default), where the
-        default is `...` if there is none.
+        (annotation, default) by keyword, for each whose annotation a YAML file can satisfy: numbers, words, `Literal`,
+        lists and mappings of these, pydantic's models, None. The default is `...` where there is none.
     """
-    path = PACKAGE / (module.replace(".", "/") + ".py")
-    path = path if path.is_file() else path.with_suffix("") / "__init__.py"
-    tree = ast.parse(path.read_text(encoding="utf-8"))
     found: dict[str, tuple[Any, Any]] = {}
-    node = next(n for n in tree.body if isinstance(n, ast.ClassDef | ast.FunctionDef) and n.name == name)
-    function: ast.FunctionDef | None
-    if isinstance(node, ast.ClassDef):
-        imported = {
-            alias.name: item.module.removeprefix("zoo.")
-            for item in tree.body
-            if isinstance(item, ast.ImportFrom) and item.module and item.module.startswith("zoo.")
-            for alias in item.names
-        }
-        for base in reversed(node.bases):
-            if isinstance(base, ast.Name) and base.id in imported:
-                found |= signature(imported[base.id], base.id)
-        methods = (n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__")
-        function = next(methods, None)
-    else:
-        function = node
-    if function is None:
-        return found
-    arguments = function.args
-    positional = [*arguments.posonlyargs, *arguments.args]
-    missing: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))
-    pairs = [
-        *zip(positional, [*missing, *arguments.defaults], strict=True),
-        *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
-    ]
-    for argument, default in pairs:
-        if argument.annotation is None:
-            continue
-        annotation = _annotated(ast.unparse(argument.annotation))
-        if annotation is not None:
-            found[argument.arg] = (annotation, ... if default is None else ast.literal_eval(default))
+    for name, annotation, default in _keywords(owner):
+        if annotation is not None and _is_hyperparameter(annotation):
+            found[name] = (annotation, default)
+        else:
+            found.pop(name, None)
     return found
+
+
+def takes(owner: Callable[..., Any], keyword: str) -> bool:
+    """Whether a function or constructor has a keyword at all, annotated or not."""
+    return any(name == keyword for name, _, _ in _keywords(owner))
+
+
+def strict(annotation: Any) -> Any:
+    """The annotation as pydantic is to check it: no true for 1, and an error of a union in one line."""
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if annotation is int or annotation is float:
+        return Annotated[annotation, _Number]
+    if origin is Annotated:
+        return Annotated[(strict(inner[0]), *inner[1:])]
+    if origin in {typing.Union, types.UnionType}:
+        others = [strict(part) for part in inner if part is not types.NoneType]
+        if len(others) > 1:
+            return Annotated[Any, PlainValidator(_one_of([*others, None] if types.NoneType in inner else others))]
+        return typing.Optional[others[0]]  # noqa: UP045
+    return annotation
+
+
+def _one_of(members: list[Any]) -> Callable[[Any], Any]:
+    """A validator of a union, whose error is one line: pydantic's has one for each branch, under the branch's name."""
+    either: Any = typing.Union[tuple(members)]  # noqa: UP007
+    union: TypeAdapter = TypeAdapter(either)
+    branches: list[TypeAdapter] = [TypeAdapter(member) for member in members]
+
+    def check(value: Any) -> Any:
+        try:
+            return union.validate_python(value)
+        except ValidationError:
+            allowed = []
+        for branch in branches:
+            try:
+                branch.validate_python(value)
+            except ValidationError as error:
+                finding = error.errors(include_url=False)[0]
+                if finding["loc"]:
+                    # Of this kind, but something inside of it is wrong.
+                    raise ValueError(one_line(error)) from None
+                allowed.append(_allowed(finding).removeprefix("must be "))
+        raise ValueError(f"must be {' or '.join(dict.fromkeys(allowed))}")
+
+    return check
 
 
 def checked(function: F) -> F:
@@ -166,22 +240,25 @@ def checked(function: F) -> F:
             keyword, what is allowed and what was given.
     """
     names = inspect.signature(function)
-    adapters: dict[str, TypeAdapter] = {}
-    for parameter in names.parameters.values():
-        annotation = _annotated(parameter.annotation) if isinstance(parameter.annotation, str) else None
-        if annotation is not None:
-            adapters[parameter.name] = TypeAdapter(annotation)
     owner = function.__qualname__.removesuffix(".__init__")
+
+    @functools.cache
+    def adapters() -> dict[str, TypeAdapter]:
+        # At the first call: annotations may name what the module defines further down.
+        found = {name: _read(parameter.annotation, function) for name, parameter in names.parameters.items()}
+        return {name: TypeAdapter(strict(kind)) for name, kind in found.items() if kind and _is_hyperparameter(kind)}
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         bound = names.bind(*args, **kwargs)
         for name, value in bound.arguments.items():
-            if name in adapters:
+            if name in adapters():
                 try:
-                    bound.arguments[name] = adapters[name].validate_python(value)
+                    bound.arguments[name] = adapters()[name].validate_python(value)
                 except ValidationError as error:
-                    raise ValueError(f"{owner}: {name} {one_line(error)}") from None
+                    message = one_line(error)
+                    inside = "." if re.match(r"[\w.]+: ", message) else " "
+                    raise ValueError(f"{owner}: {name}{inside}{message}") from None
         return function(*bound.args, **bound.kwargs)
 
     # Keras reads the argument names of constructors without following wrappers.

@@ -28,7 +28,18 @@ class Draws:
         self.seed = seed
         self.step = step
         self.phase = phase
+        self.place: Any = None
         self._place: tuple[Any, Any] | None = None
+
+    def at(self, place: Any) -> Draws:
+        """The numbers of one place in a sequence of draws of the same name.
+
+        Args:
+            place: its number, a scalar.
+        """
+        other = Draws(self.seed, self.step, self.phase)
+        other.place, other._place = place, self._place
+        return other
 
     def _rows(self, shape: tf.Tensor | list) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """(shape of the global batch's numbers, this replica's first row, the row behind its last one)."""
@@ -41,7 +52,8 @@ class Draws:
 
     def _key(self, stream: str) -> tf.Tensor:
         name = zlib.crc32(f"{self.seed}/{self.phase}/{stream}".encode())
-        return tf.stack([tf.constant(name, tf.int64), tf.cast(self.step, tf.int64)])
+        key = tf.stack([tf.constant(name, tf.int64), tf.cast(self.step, tf.int64)])
+        return key if self.place is None else tf.random.experimental.stateless_fold_in(key, self.place)
 
     def normal(self, stream: str, shape: tf.Tensor | list) -> tf.Tensor:
         """Standard normal numbers; `shape[0]` counts this replica's examples."""

@@ -90,14 +90,33 @@ def synchronised(gradients: list, optimizer: keras.optimizers.Optimizer) -> list
 
     Keras clips each replica's gradient before it adds them up, so the clipped step would depend on the number of
     replicas. Here they are added up and clipped first, then divided by the number of replicas, which Keras's own
-    sum undoes (its clipping then finds nothing left to do).
+    sum undoes (its clipping then finds nothing left to do). Under a loss scale the limit is scaled too.
     """
     context = _context()
-    if context is None or not (optimizer.global_clipnorm or optimizer.clipnorm or optimizer.clipvalue):
+    clipping = getattr(optimizer, "inner_optimizer", optimizer)
+    if context is None or not (clipping.global_clipnorm or clipping.clipnorm or clipping.clipvalue):
         return gradients
     known = [g for g in gradients if g is not None]
-    summed = iter(_clip(total(known), optimizer))
+    scale = optimizer.scale_loss(tf.ones([]))
+    summed = iter(_clip(total(known), clipping, scale))
     return [None if g is None else next(summed) / context.num_replicas_in_sync for g in gradients]
+
+
+def put_back(variables: list, before: list[tf.Tensor], where: tf.Tensor) -> None:
+    """Gives variables the values that they had before, where a scalar condition says so; alike on every replica."""
+    context = _context()
+    if context is None:
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(tf.where(where, value, variable.value))
+        return
+
+    def everywhere(strategy: tf.distribute.Strategy, values: list, condition: Any) -> None:
+        for variable, value in zip(variables, values, strict=True):
+            strategy.extended.update(
+                variable.value, lambda v, old, c: v.assign(tf.where(c, old, v)), args=(value, condition), group=False
+            )
+
+    context.merge_call(everywhere, args=(before, where))
 
 
 def move_averages(pairs: Iterable[tuple[keras.Variable, keras.Variable]], momentum: float) -> None:
@@ -120,9 +139,9 @@ def move_averages(pairs: Iterable[tuple[keras.Variable, keras.Variable]], moment
     context.merge_call(everywhere)
 
 
-def _clip(gradients: list, optimizer: keras.optimizers.Optimizer) -> list:
+def _clip(gradients: list, optimizer: keras.optimizers.Optimizer, scale: Any) -> list:
     if optimizer.global_clipnorm:
-        return tf.clip_by_global_norm(gradients, optimizer.global_clipnorm)[0]
+        return tf.clip_by_global_norm(gradients, optimizer.global_clipnorm * scale)[0]
     if optimizer.clipnorm:
-        return [tf.clip_by_norm(g, optimizer.clipnorm) for g in gradients]
-    return [tf.clip_by_value(g, -optimizer.clipvalue, optimizer.clipvalue) for g in gradients]
+        return [tf.clip_by_norm(g, optimizer.clipnorm * scale) for g in gradients]
+    return [tf.clip_by_value(g, -optimizer.clipvalue * scale, optimizer.clipvalue * scale) for g in gradients]

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from zoo.augmentation.images import View
+from zoo.augmentation.view import View
 from zoo.parameters import Fraction, NonNegative, checked
 from zoo.randomness import Draws
 

@@ -10,12 +10,12 @@ flip, colour jitter and, for colour images, random grey scale.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from zoo.augmentation.view import View
 from zoo.parameters import Fraction, NonNegative, Positive, checked
 from zoo.randomness import Draws
 
@@ -42,32 +42,6 @@ def _interpolation(start: tf.Tensor, length: tf.Tensor, size: int) -> tf.Tensor:
     places = size * start[:, None] + length[:, None] * (pixels + 0.5) - 0.5
     places = tf.clip_by_value(places, 0.0, size - 1.0)
     return tf.nn.relu(1.0 - tf.abs(places[:, :, None] - pixels))
-
-
-class View(keras.layers.Layer):
-    """Base of the random views: a probability with which it applies, and `transform`."""
-
-    def __init__(self, probability: float = 1.0, **kwargs: Any) -> None:
-        # Float32 also under mixed precision: these are images, not activations.
-        super().__init__(**{"dtype": "float32", **kwargs})
-        self.probability = probability
-
-    def transform(self, images: tf.Tensor, draws: Draws, stream: str) -> tf.Tensor:
-        """The view of every image, drawn under the stream's name."""
-        raise NotImplementedError
-
-    def call(self, images: tf.Tensor, draws: Draws, stream: str = "view") -> tf.Tensor:
-        """The view of an image with the layer's probability, else the image itself: [batch, h, w, c]."""
-        stream = f"{stream}/{type(self).__name__}"
-        changed = self.transform(images, draws, stream)
-        if self.probability == 1.0:
-            return changed
-        chosen = draws.uniform(f"{stream}/chosen", tf.shape(images)[:1]) < self.probability
-        return tf.where(_per_image(chosen), changed, images)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {**super().get_config(), "probability": self.probability}
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -206,6 +180,10 @@ class RandomGrayscale(View):
     def __init__(self, probability: Fraction = 0.2, **kwargs: Any) -> None:
         super().__init__(probability=probability, **kwargs)
 
+    def applies(self, x: tf.Tensor) -> bool:
+        """Images of one channel are grey already."""
+        return super().applies(x) and x.shape[-1] > 1
+
     def transform(self, images: tf.Tensor, draws: Draws, stream: str) -> tf.Tensor:
         """The grey copies, with as many channels."""
         return tf.broadcast_to(_grey(images), tf.shape(images))
@@ -214,21 +192,3 @@ class RandomGrayscale(View):
 def contrastive_views() -> list[keras.layers.Layer]:
     """The contrastive paper's list (Table IV), with the strengths that it prints."""
     return [RandomResizedCrop(), RandomFlip(), ColorJitter(), RandomGrayscale()]
-
-
-def apply_views(layers: Sequence[keras.layers.Layer], images: tf.Tensor, draws: Draws, stream: str) -> tf.Tensor:
-    """Applies views one after the other; layers of Keras's own draw from their own seeds.
-
-    Args:
-        layers: of this module, or Keras's random image layers.
-        images: [batch, h, w, c] in the unit interval.
-        draws: the step's.
-        stream: the view's name.
-    """
-    for i, layer in enumerate(layers):
-        if isinstance(layer, View):
-            if not (layer.probability == 0 or (isinstance(layer, RandomGrayscale) and images.shape[-1] == 1)):
-                images = layer(images, draws=draws, stream=f"{stream}/{i}")
-        else:
-            images = layer(images, training=True)
-    return images

@@ -86,8 +86,9 @@ def _model(path: Path, data: str | None, changes: list[str], as_json: bool) -> b
         fail(f"{path}: no such file")
     if data is None:
         fail(f"{path}: needs --data CONFIG, the configuration whose images it was trained on")
-    experiment = configurations.load(data, changes)
+    experiment = configurations.load(data, changes, resolve=False)
     load_tensorflow()
+    experiment = experiment.resolved()
     with _waiting("looking at the test images"):
         figures = examination.examine_model(path, experiment)
     return _report(str(path), figures, [], experiment, (data, str(path.with_suffix(""))), as_json)
@@ -124,8 +125,9 @@ def _report(
 def _configuration(name: str, changes: list[str], as_json: bool) -> bool:
     from zoo.experiments import configurations
 
-    experiment = configurations.load(name, changes)
+    experiment = configurations.load(name, changes, resolve=False)
     load_tensorflow()
+    experiment = experiment.resolved()
     from zoo.doctor.display import show_outlook
     from zoo.doctor.outlook import foresee, to_keep, verdict
 

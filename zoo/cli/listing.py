@@ -1,19 +1,21 @@
-"""What `zoo list` prints; nothing here imports TensorFlow."""
+"""What `zoo list` prints; only `description` imports TensorFlow."""
 
 from __future__ import annotations
 
+import inspect
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from pydantic import TypeAdapter
+
+from zoo import models, networks, outside
 from zoo.data.catalogue import CATALOGUE
-from zoo.experiments import configurations
-from zoo.experiments.schema import method_parameters, network_parameters
+from zoo.experiments import configurations, schema
 from zoo.models import METHODS
 from zoo.networks import NETWORKS
-
-
-def _arguments(parameters: dict) -> str:
-    return ", ".join(name if default is ... else f"{name}={default}" for name, (_, default) in parameters.items())
+from zoo.parameters import nearest
 
 
 def _section(title: str, lines: list[tuple[str, str]]) -> str:
@@ -32,13 +34,81 @@ def exports(folder: Path) -> list[tuple[str, str]]:
 
 def listing() -> str:
     """Methods, networks, data sets, configurations and exports, as text."""
-    methods = [(n, f"{text}  ({_arguments(method_parameters(n))})") for n, (_, text) in METHODS.items()]
-    networks = [(n, f"{text}  ({_arguments(network_parameters(n))})") for n, text in NETWORKS.items()]
     sections = [
-        _section("Methods", methods),
-        _section("Networks", networks),
+        _section("Methods (more: zoo list NAME)", [(name, known.summary) for name, known in METHODS.items()]),
+        _section("Networks (more: zoo list NAME)", list(NETWORKS.items())),
         _section("Data sets", [(name, found.description) for name, found in CATALOGUE.items()]),
         _section("Configurations", [(name, "") for name in configurations.names()]),
         _section("Exports", exports(configurations.folder().parent / "exports") or [("none", "")]),
     ]
     return "\n\n".join(sections)
+
+
+def check_name(name: str) -> None:
+    """Raises ValueError for what `description` does not know; loads nothing."""
+    known = [*METHODS, *NETWORKS, *schema.LIKELIHOODS]
+    if outside.is_outside(name):
+        outside.check_name(name)
+    elif name not in known:
+        raise ValueError(f"list: no method, network or likelihood {name!r}; {nearest(name, known)}")
+
+
+def description(name: str) -> str:
+    """A method, network or likelihood: what it is, and what its hyperparameters may be.
+
+    Args:
+        name: of the zoo's, or `package.module:Name` of one from outside.
+
+    Raises:
+        ValueError: there is none of this name.
+    """
+    check_name(name)
+    kind, owner = _owner(name)
+    read: dict[str, Callable[[str], schema.Parameters]] = {
+        "method": schema.method_parameters,
+        "network": schema.network_parameters,
+        "likelihood": schema.likelihood_parameters,
+    }
+    lines = [
+        (
+            key,
+            _kind(TypeAdapter(annotation).json_schema()) + ("" if default is ... else f", by default {_yaml(default)}"),
+        )
+        for key, (annotation, default) in read[kind](name).items()
+    ]
+    about = (inspect.getdoc(owner) or "no docstring").partition("\n\n")[0]
+    section = _section("Hyperparameters", lines or [("none", "")])
+    return f"{name}, a {kind}: {about}\n\n{section}"
+
+
+def _owner(name: str) -> tuple[str, Any]:
+    """What kind of thing a name stands for, and the class or function."""
+    from zoo.likelihoods import LIKELIHOODS, Likelihood
+
+    if name in METHODS:
+        return "method", models.method(name)
+    if name in NETWORKS:
+        return "network", networks.network(name)
+    if name in LIKELIHOODS:
+        return "likelihood", LIKELIHOODS[name]
+    found = outside.find(name, "any")
+    if not isinstance(found, type):
+        return "network", found
+    return ("likelihood" if issubclass(found, Likelihood) else "method"), found
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    """A JSON schema in words: `number ≥ 0`."""
+    if "anyOf" in schema:
+        return " or ".join(map(_kind, schema["anyOf"]))
+    if "enum" in schema:
+        return " or ".join(map(_yaml, schema["enum"]))
+    words = {"integer": "whole number", "boolean": "true or false", "string": "text", "array": "list"}
+    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    limits = [f"{sign} {schema[key]:g}" for key, sign in signs.items() if key in schema]
+    kind = schema.get("type", "mapping")
+    return " ".join([words.get(kind, kind), *limits])
+
+
+def _yaml(value: Any) -> str:
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)

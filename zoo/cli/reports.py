@@ -73,6 +73,8 @@ def reproduce(
     chosen = tuple(part.strip() for part in (only or "").split(",") if part.strip())
     from zoo.papers.plan import needs, plan
 
+    # The rows' hyperparameters are checked by the methods' classes.
+    load_tensorflow()
     planned = plan(table, budget=cast("tables.Budget", budget), only=chosen, epochs=epochs, seeds=seeds, runs=runs)
     folder = to or Path("reports") / "papers" / (table.name + ("-small" if budget == "small" else ""))
     for line in planned.missing():
@@ -87,7 +89,6 @@ def reproduce(
     from zoo.report.writers.folder import check_replaceable, write
 
     check_replaceable(folder)
-    load_tensorflow()
     from zoo.papers.jobs import Jobs
     from zoo.papers.result import collect
 
@@ -116,6 +117,6 @@ def _list_tables() -> None:
 
     for name in tables.names():
         table = tables.load(name)
-        lacking = sorted({cell.missing for cell in table.cells("full") if cell.missing})
+        lacking = sorted({cell.missing for cell in table.cells("full", resolve=False) if cell.missing})
         waits = f"  (not in the zoo yet: {'; '.join(lacking)})" if lacking else ""
         print(f"papers/{name}  {table.title}{waits}")

@@ -12,11 +12,21 @@ from zoo.cli.app import Quiet, Run, app, fail, load_tensorflow, say
 
 
 @app.command("list")
-def list_() -> None:
-    """List methods, networks, data sets, configurations and exports."""
-    from zoo.cli.listing import listing
+def list_(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="A method, network or likelihood, to see more of it.", show_default=False),
+    ] = None,
+) -> None:
+    """List methods, networks, data sets, configurations and exports, or the hyperparameters of one."""
+    from zoo.cli.listing import check_name, description, listing
 
-    print(listing())
+    if name is None:
+        print(listing())
+        return
+    check_name(name)
+    load_tensorflow()
+    print(description(name))
 
 
 @app.command()
@@ -68,14 +78,17 @@ def train(
             fail("train: --set and --seed change a configuration; a resumed run keeps its own")
         experiment = run.experiment()
         if config is not None:
-            run.check_same(load(config, changes))
+            given = load(config, changes, resolve=False)
+            load_tensorflow()
+            run.check_same(given)
     else:
-        experiment = load(str(config), changes)
+        experiment = load(str(config), changes, resolve=False)
         name = Path(str(config)).with_suffix("") if str(config).endswith((".yaml", ".yml")) else Path(str(config))
         where = Path(name.name) if name.is_absolute() or ".." in name.parts else name
         run = RunDirectory(run_dir or Path("runs") / f"{where}-seed{experiment.train.seed}")
         run.check_new()
     load_tensorflow()
+    experiment = experiment.resolved()
     from zoo.experiments.finished import export_run
     from zoo.experiments.fitting import train as train_run
     from zoo.replicas import strategy as strategy_by_name

@@ -72,7 +72,7 @@ def examine_model(path: Path, experiment: Experiment) -> dict[str, Measured]:
     if not isinstance(model, VAE):
         raise ValueError(f"{path}: is a {type(model).__name__}, and no model of the zoo")
     held_out = load_split(experiment, SPLIT)
-    model.check_images(held_out.images, f"data.{SPLIT}")
+    model.check(held_out.images, f"data.{SPLIT}")
     # A copy, as these images are not the model's training images, whose numbers some methods know.
     found, _ = evaluate_model(model, held_out.take(slice(None)), held_out, only=GROUPS)
     if missing := [name for name in FIGURES if name not in found]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
 
-from zoo import data, likelihoods, models, networks
+from zoo import data, likelihoods, models, networks, outside
 from zoo.experiments.schema import Experiment, Schedule, Train
 from zoo.models.combination import combine
 from zoo.models.vae import VAE
@@ -46,17 +48,23 @@ def build_model(experiment: Experiment, image_shape: tuple, steps_per_epoch: int
     Raises:
         ValueError: images that the network does not take.
     """
-    model, train = experiment.model, experiment.train
+    experiment = experiment.resolved()
+    model, train, folders = experiment.model, experiment.train, experiment.folders
     keras.utils.set_random_seed(train.seed)
-    likelihood = likelihoods.get(model.likelihood)
+    likelihood = _likelihood(dict(model.likelihood), folders)
     network = dict(model.network)
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(train.precision)
     try:
         pair = networks.build(
-            network.pop("name"), image_shape, model.latent_dim, likelihood.output_activation, **network
+            network.pop("name"),
+            image_shape,
+            model.latent_dim,
+            likelihood.output_activation,
+            folders=folders,
+            **network,
         )
-        method = combine(*models.canonical(model.method))
+        method = combine(*models.canonical(model.method), folders=folders)
         hyperparameters = experiment.hyperparameters()
         if method.needs_index:
             hyperparameters["examples"] = examples
@@ -71,6 +79,13 @@ def build_model(experiment: Experiment, image_shape: tuple, steps_per_epoch: int
     finally:
         keras.config.set_dtype_policy(policy)
     return vae
+
+
+def _likelihood(section: dict[str, Any], folders: Sequence[Path]) -> likelihoods.Likelihood:
+    """The likelihood of a configuration, which may be one from outside the zoo."""
+    if not outside.is_outside(section["name"]):
+        return likelihoods.get(section)
+    return outside.find(section.pop("name"), likelihoods.Likelihood, folders)(**section)
 
 
 def load_split(experiment: Experiment, split: str) -> data.Examples:

@@ -1,7 +1,7 @@
 """The YAML files of experiments: finding them, merging a file over its base, applying `--set`.
 
 A configuration may name a `base`, another configuration whose values it takes over where it has none of its own, so
-that the methods of a data set share one recipe. Nothing here imports TensorFlow.
+that the methods of a data set share one recipe. Only `load` needs TensorFlow, for the hyperparameters.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from zoo import outside
 from zoo.experiments.schema import ConfigurationError, Experiment, validate
 from zoo.parameters import nearest
 
@@ -49,12 +50,14 @@ def parse(path: Path) -> dict[str, Any]:
     Raises:
         ConfigurationError: a file that does not parse (with the line), or bases that lead back to it.
     """
-    return _parse(path, ())
+    return _parse(path, [])
 
 
-def _parse(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
-    if path in seen:
+def _parse(path: Path, files: list[Path]) -> dict[str, Any]:
+    """As `parse`; puts the files that were read into a list."""
+    if path in files:
         raise ConfigurationError(f"{path}: base: leads back to {path.name}")
+    files.append(path)
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.MarkedYAMLError as error:
@@ -67,7 +70,7 @@ def _parse(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     base = values.pop("base", None)
     if base is None:
         return values
-    return merge(_parse(find(str(base)), (*seen, path)), values)
+    return merge(_parse(find(str(base)), files), values)
 
 
 def merge(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
@@ -113,18 +116,24 @@ def assign_value(values: dict[str, Any], key: str, value: Any) -> dict[str, Any]
     return merge(values, node)
 
 
-def load(name: str | Path, settings: list[str] | None = None) -> Experiment:
+def load(name: str | Path, settings: list[str] | None = None, *, resolve: bool = True) -> Experiment:
     """An experiment by name or path, with `--set` settings applied.
+
+    Modules of methods, networks and likelihoods from outside the zoo are looked for beside the file and its bases,
+    then on Python's path and in the current folder; those of a run's own configuration where the run found them.
 
     Args:
         name: under `configs/`, such as `mnist/contrastive`, or the path of a YAML file.
         settings: `key=value` with dotted keys.
+        resolve: check and fill in the hyperparameters too, which loads TensorFlow; a run's own configuration has them.
 
     Raises:
         ConfigurationError: see `find`, `parse`, `assign` and `validate`.
     """
-    path = find(str(name))
-    return validate(assign(parse(path), settings or []), str(name))
+    files: list[Path] = []
+    values = assign(_parse(find(str(name)), files), settings or [])
+    folders = dict.fromkeys(folder for file in files for folder in outside.folders_for(file))
+    return validate(values, str(name), tuple(folders), resolve=resolve)
 
 
 def dump(experiment: Experiment) -> str:

@@ -12,6 +12,7 @@ import keras
 from zoo.experiments.run_directory import RunDirectory, RunError
 from zoo.export.card import Card
 from zoo.export.saved_model import export_model
+from zoo.models import saving
 from zoo.models.vae import VAE
 from zoo.training.callbacks.checkpoint import require_space
 
@@ -52,7 +53,7 @@ def read_model(path: Path, remedy: str = "no whole .keras file") -> keras.Model:
     """
     logging.getLogger("absl").setLevel(logging.ERROR)
     try:
-        return keras.saving.load_model(path)
+        return saving.load_model(path)
     except Exception as error:  # Keras lets through whatever zip, JSON, HDF5 and layers raise.
         if not _is_whole(path):
             raise RunError(f"{path}: is damaged; {remedy}") from None

@@ -51,6 +51,7 @@ def train(
     """
     if not resume:
         run.check_new()
+    experiment = experiment.resolved()
     recipe = experiment.train
     examples, held_out = load_split(experiment, "train"), load_split(experiment, "validation")
     shape = examples.images.shape[1:]
@@ -59,7 +60,7 @@ def train(
     with scope():
         model = build_model(experiment, shape, steps, len(examples.images))
     for name, part in (("train", examples), ("validation", held_out)):
-        model.check_images(part.images, f"data.{name}")
+        model.check(part.images, f"data.{name}")
     model.check_batch(recipe.batch_size)
     if not resume:
         RunDirectory.create(run.path, experiment)

@@ -14,7 +14,7 @@ from zoo.metrics.names import GROUPS, named
 from zoo.parameters import nearest
 
 if TYPE_CHECKING:
-    from zoo.models.codec import Posterior
+    from zoo.models.codec import Codes
     from zoo.models.vae import VAE
 
 # Images that are encoded, and whose terms are taken, at a time.
@@ -98,11 +98,11 @@ class Subject:
     """
 
     def __init__(self, model: VAE, train: data.Examples, held_out: data.Examples) -> None:
-        model.check_images(held_out.images, "evaluate")
+        model.check(held_out.images, "evaluate")
         self.model, self.train, self.held_out = model, train, held_out
 
     @cached_property
-    def posteriors(self) -> Posterior:
+    def posteriors(self) -> Codes:
         """Of the held-out images: loc and scale, [n, d] each."""
         return self.model.posteriors(self.held_out.images, _BATCH)
 

@@ -85,7 +85,7 @@ class RunDirectory:
             shutil.rmtree(sibling, ignore_errors=True)
             sibling.mkdir(parents=True)
             (sibling / run.config.name).write_text(dump(experiment), encoding="utf-8")
-            text = json.dumps(environment(), indent=2) + "\n"
+            text = json.dumps({**environment(), "modules": experiment.modules()}, indent=2) + "\n"
             (sibling / run.environment.name).write_text(text, encoding="utf-8")
             if path.exists():
                 path.rmdir()
@@ -116,14 +116,14 @@ class RunDirectory:
         return run
 
     def experiment(self) -> Experiment:
-        """The run's configuration.
+        """The run's configuration, with all values that it was trained with; TensorFlow is not needed to read it.
 
         Raises:
             RunError: another version of the zoo wrote it, and this one does not understand it.
             ConfigurationError: it is damaged.
         """
         with self.loading():
-            return load(self.config)
+            return load(self.config, resolve=False)
 
     def other_version(self) -> str | None:
         """The version of the zoo that wrote the run, where it is not this one (and is known)."""
@@ -187,7 +187,7 @@ class RunDirectory:
 
     def check_same(self, experiment: Experiment) -> None:
         """Raises RunError where the run has another configuration, and names the first key that differs."""
-        mine, theirs = self.experiment().flat(), experiment.flat()
+        mine, theirs = self.experiment().resolved().flat(), experiment.resolved().flat()
         for key in (*mine, *theirs):
             if mine.get(key) != theirs.get(key):
                 raise RunError(

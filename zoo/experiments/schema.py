@@ -2,23 +2,41 @@
 
 A configuration has four sections: `data`, `model`, `train` and `watch`; `configurations` reads them from YAML. The
 hyperparameters of a method and of a network are the annotated keywords of their constructors; nothing is listed
-twice. Nothing here imports TensorFlow.
+twice. They need the classes, and so TensorFlow; names and the other sections do not. So a configuration is checked
+in two steps: `validate` looks at all that is known at once, `Experiment.resolved` at the hyperparameters.
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib
+import inspect
 import json
-from collections.abc import Iterator, Sequence
-from typing import Any, Literal, Self
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, create_model, field_validator, model_validator
 
+from zoo import networks, outside
 from zoo.data.catalogue import source
 from zoo.data.splits import parse
-from zoo.models import METHODS, canonical
-from zoo.networks import NETWORKS
-from zoo.parameters import Count, Fraction, NonNegative, Positive, Seed, Size, nearest, one_line, signature
+from zoo.models import canonical
+from zoo.parameters import (
+    Count,
+    Fraction,
+    NonNegative,
+    Positive,
+    Seed,
+    Size,
+    hyperparameters,
+    nearest,
+    one_line,
+    strict,
+    takes,
+)
 
 
 class ConfigurationError(ValueError):
@@ -28,7 +46,8 @@ class ConfigurationError(ValueError):
 class Section(BaseModel):
     """Base of all sections: no unknown keys, no changes after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # A method may call a hyperparameter `model_width`.
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
 class Data(Section):
@@ -126,32 +145,47 @@ class Watch(Section):
     alarm: Alarm = Alarm()
 
 
+# The likelihoods, which `zoo.likelihoods` would load TensorFlow to list.
+LIKELIHOODS = ("bernoulli", "gaussian")
 # These keywords of a constructor come from the section `train`, and from the size of the training split.
 _FROM_TRAIN = ("warmup_steps", "seed", "examples")
-# And these of a network from `data` and the likelihood.
-_FROM_ELSEWHERE = ("output_activation", "image_shape", "latent_dim")
+# And these from the network and the likelihood.
+_BUILT = ("encoder", "decoder", "likelihood")
+
+# By keyword: annotation and default, `...` where there is none.
+Parameters = dict[str, tuple[Any, Any]]
 
 
-def _named(name: str, known: dict[str, Any], parameters: dict[str, tuple[Any, Any]], kind: str) -> type[Section]:
-    """The schema of `{name: …, **parameters}`."""
-    if name not in known:
-        raise ValueError(f"name: no {kind} {name!r}; {nearest(name, known)}")
-    fields: dict[str, Any] = {"name": (str, name), **parameters}
-    return create_model(kind, __base__=Section, **fields)
+def _method_class(method: str | Sequence[str], folders: Sequence[Path]) -> Callable[..., Any]:
+    return importlib.import_module("zoo.models.combination").combine(*canonical(method), folders=folders)
 
 
-def network_parameters(name: str) -> dict[str, tuple[Any, Any]]:
-    """(annotation, default) of each hyperparameter of a network."""
-    found = signature(f"networks.{name}", name)
-    return {key: value for key, value in found.items() if key not in _FROM_ELSEWHERE}
+def _likelihood_class(name: str, folders: Sequence[Path]) -> Callable[..., Any]:
+    likelihoods = importlib.import_module("zoo.likelihoods")
+    if not outside.is_outside(name):
+        return likelihoods.LIKELIHOODS[name]
+    try:
+        return outside.find(name, likelihoods.Likelihood, folders)
+    except ValueError as error:
+        raise ValueError(f"likelihood: {error}") from None
 
 
-def method_parameters(method: str | Sequence[str]) -> dict[str, tuple[Any, Any]]:
-    """(annotation, default) of each hyperparameter of a method, or of several combined, their bases' included."""
-    found: dict[str, tuple[Any, Any]] = {}
-    for name in canonical(method):
-        found |= signature(f"models.{name}", METHODS[name][0])
-    return {key: value for key, value in found.items() if key not in _FROM_TRAIN}
+def network_parameters(name: str, folders: Sequence[Path] = ()) -> Parameters:
+    """(annotation, default) of each hyperparameter of a network; loads TensorFlow."""
+    function = networks.network(name, folders)
+    given = list(inspect.signature(function).parameters)[: len(networks.GIVEN)]
+    return {key: value for key, value in hyperparameters(function).items() if key not in given}
+
+
+def method_parameters(method: str | Sequence[str], folders: Sequence[Path] = ()) -> Parameters:
+    """(annotation, default) of each hyperparameter of a method, or of several combined; loads TensorFlow."""
+    found = hyperparameters(_method_class(method, folders))
+    return {key: value for key, value in found.items() if key not in (*_FROM_TRAIN, *_BUILT)}
+
+
+def likelihood_parameters(name: str, folders: Sequence[Path] = ()) -> Parameters:
+    """(annotation, default) of each hyperparameter of a likelihood; loads TensorFlow."""
+    return hyperparameters(_likelihood_class(name, folders))
 
 
 def _with_name(value: Any) -> dict[str, Any]:
@@ -163,40 +197,97 @@ def _with_name(value: Any) -> dict[str, Any]:
 
 
 class _Model(Section):
-    """The keys of the section `model` that every method has."""
+    """The section `model` as far as it is known without TensorFlow: names, and the rest as it was given."""
+
+    model_config = ConfigDict(extra="allow")
 
     method: str | list[str]
-    network: Any
-    likelihood: Any = "bernoulli"
+    network: dict[str, Any]
+    likelihood: dict[str, Any] = {"name": "bernoulli"}
 
-    @field_validator("network")
+    @field_validator("network", mode="before")
     @classmethod
     def _network(cls, value: Any) -> Any:
         arguments = _with_name(value)
-        name = arguments["name"]
-        parameters = network_parameters(name) if name in NETWORKS else {}
-        schema = _named(name, NETWORKS, parameters, "network")
-        return _validated(schema, arguments).model_dump()
+        try:
+            networks.check_name(arguments["name"])
+        except ValueError as error:
+            raise ValueError(f"name: {error}") from None
+        return arguments
 
-    @field_validator("likelihood")
+    @field_validator("likelihood", mode="before")
     @classmethod
     def _likelihood(cls, value: Any) -> Any:
         arguments = _with_name(value)
-        classes = {"bernoulli": "Bernoulli", "gaussian": "Gaussian"}
         name = arguments["name"]
-        parameters = signature("likelihoods", classes[name]) if name in classes else {}
-        return _validated(_named(name, classes, parameters, "likelihood"), arguments).model_dump()
+        if outside.is_outside(name):
+            outside.check_name(name)
+        elif name not in LIKELIHOODS:
+            raise ValueError(f"name: no likelihood {name!r}; {nearest(name, LIKELIHOODS)}, or package.module:Class")
+        return arguments
 
 
-def _validated(schema: type[Section], values: Any) -> Any:
+class _Complete(_Model):
+    """The section `model` with every hyperparameter; a subclass for each method has their fields."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def _validated(schema: type[Section], values: Any, where: str) -> Any:
     try:
         return schema.model_validate(values)
     except ValidationError as error:
-        raise ValueError(one_line(error, {(): schema.model_fields})) from None
+        raise ValueError(where + one_line(error, {(): schema.model_fields})) from None
+
+
+def _fields(parameters: Parameters) -> dict[str, Any]:
+    return {name: (strict(annotation), default) for name, (annotation, default) in parameters.items()}
+
+
+def _check_annotated(owner: Callable[..., Any], parameters: Parameters, given: Any, where: str) -> None:
+    """Raises ValueError where a key is a keyword of the owner's, and its annotation does not make it one of ours."""
+    for key in given:
+        if key not in parameters and takes(owner, key) and key not in (*_FROM_TRAIN, *_BUILT):
+            name = getattr(owner, "__name__", owner)
+            how = f"annotate it with what it may be, such as `{key}: float`"
+            raise ValueError(f"{where}{key}: {name} takes it, but does not say what numbers or words; {how}")
+
+
+def _complete(model: _Model, folders: Sequence[Path]) -> _Complete:
+    """The section with the hyperparameters of method, network and likelihood checked and filled in."""
+    parts = {}
+    for kind, named, owner in (
+        ("network", model.network, networks.network(model.network["name"], folders)),
+        ("likelihood", model.likelihood, _likelihood_class(model.likelihood["name"], folders)),
+    ):
+        read = network_parameters if kind == "network" else likelihood_parameters
+        parameters = read(named["name"], folders)
+        _check_annotated(owner, {"name": None, **parameters}, named, f"{kind}.")  # type: ignore[dict-item]
+        fields: dict[str, Any] = {"name": (str, ...), **_fields(parameters)}
+        schema = create_model(kind, __base__=Section, **fields)
+        parts[kind] = _validated(schema, named, f"{kind}.").model_dump()
+    parameters = method_parameters(model.method, folders)
+    _check_annotated(_method_class(model.method, folders), parameters, model.model_extra or {}, "")
+    schema = create_model("model", __base__=_Complete, **_fields(parameters))
+    return _validated(schema, {**model.model_dump(), **parts}, "")
+
+
+class _Origin(NamedTuple):
+    """Where an experiment came from.
+
+    Attributes:
+        where: what an error names first: the file.
+        folders: where modules from outside the zoo are looked for first.
+        complete: whether the hyperparameters have been checked.
+    """
+
+    where: str = "configuration"
+    folders: tuple[Path, ...] = ()
+    complete: bool = False
 
 
 class Experiment(Section):
-    """A whole configuration, resolved: every key has its value.
+    """A whole configuration. Every key has its value once it is `resolved`.
 
     Attributes:
         data: which images.
@@ -209,6 +300,7 @@ class Experiment(Section):
     model: Any
     train: Train = Train()
     watch: Watch = Watch()
+    _origin: _Origin = PrivateAttr(_Origin())
 
     @field_validator("model")
     @classmethod
@@ -219,26 +311,54 @@ class Experiment(Section):
         if not isinstance(method, str) and not (isinstance(method, list) and all(isinstance(m, str) for m in method)):
             raise ValueError(f"method: must be a name or a list of names, got {method!r}")
         names = canonical(method)
-        fields: dict[str, Any] = method_parameters(names)
-        schema = create_model("model", __base__=_Model, **fields)
-        return _validated(schema, {**value, "method": names[0] if len(names) == 1 else list(names)})
+        return _validated(_Model, {**value, "method": names[0] if len(names) == 1 else list(names)}, "")
 
-    @model_validator(mode="after")
-    def _batch(self) -> Self:
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Where modules from outside the zoo are looked for first."""
+        return self._origin.folders
+
+    def resolved(self) -> Experiment:
+        """The experiment with every hyperparameter checked and filled in; loads TensorFlow.
+
+        Raises:
+            ConfigurationError: an unknown hyperparameter, or one of the wrong type or out of range; a method, network
+                or likelihood from outside that cannot be had.
+        """
+        if self._origin.complete:
+            return self
+        try:
+            experiment = self.model_copy(update={"model": _complete(self.model, self.folders)})
+        except ValueError as error:
+            raise ConfigurationError(f"{self._origin.where}: model.{error}") from None
+        experiment._check_batch()
+        experiment._origin = self._origin._replace(complete=True)
+        return experiment
+
+    def _check_batch(self) -> None:
         queue, batch = getattr(self.model, "queue_size", None), self.train.batch_size
-        if queue is not None and 0 < queue < batch:
-            raise ValueError(f"model.queue_size: {queue} is below train.batch_size: {batch}")
-        if queue == 0 and batch == 1:
-            raise ValueError("model.queue_size: 0 takes its negatives from the batch, and train.batch_size is 1")
         among = [name for name in canonical(self.model.method) if name in ("critic", "triplet")]
-        if among and batch == 1:
-            raise ValueError(f"train.batch_size: 1 leaves {among[0]!r} no other image in the batch to compare with")
-        return self
+        if queue is not None and 0 < queue < batch:
+            wrong = f"model.queue_size: {queue} is below train.batch_size: {batch}"
+        elif queue == 0 and batch == 1:
+            wrong = "model.queue_size: 0 takes its negatives from the batch, and train.batch_size is 1"
+        elif among and batch == 1:
+            wrong = f"train.batch_size: 1 leaves {among[0]!r} no other image in the batch to compare with"
+        else:
+            return
+        raise ConfigurationError(f"{self._origin.where}: {wrong}")
+
+    def modules(self) -> dict[str, str]:
+        """The folders of the modules from outside the zoo, by their first name; not of those that are installed."""
+        model = self.resolved().model
+        names = [*canonical(model.method), model.network["name"], model.likelihood["name"]]
+        found = {re.split(r"[.:]", name)[0]: outside.folder_of(name) for name in filter(outside.is_outside, names)}
+        return {name: str(folder) for name, folder in found.items() if not folder.is_relative_to(sys.prefix)}
 
     def hyperparameters(self) -> dict[str, Any]:
         """The keywords of the method's constructor that the section `model` gives."""
-        names = method_parameters(self.model.method)
-        return {name: getattr(self.model, name) for name in names}
+        names = [*type(self.model).model_fields, *(self.model.model_extra or {})]
+        return {name: getattr(self.model, name) for name in names if name not in _Model.model_fields}
 
     def flat(self) -> dict[str, Any]:
         """All values by dotted key."""
@@ -258,12 +378,14 @@ def _flatten(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
             yield f"{prefix}{key}", value
 
 
-def validate(values: dict[str, Any], where: str) -> Experiment:
+def validate(values: dict[str, Any], where: str, folders: Sequence[Path] = (), *, resolve: bool = True) -> Experiment:
     """Checks parsed values.
 
     Args:
         values: a mapping with the four sections.
         where: what an error names first: the file.
+        folders: where modules from outside the zoo are looked for first.
+        resolve: check and fill in the hyperparameters too, which loads TensorFlow.
 
     Raises:
         ConfigurationError: an unknown key, a missing one, a value of the wrong type or out of range.
@@ -274,7 +396,8 @@ def validate(values: dict[str, Any], where: str) -> Experiment:
     allowed |= {("train", "optimizer"): Optimizer.model_fields, ("train", "schedule"): Schedule.model_fields}
     allowed |= {("watch", "alarm"): Alarm.model_fields}
     try:
-        return Experiment.model_validate(values)
+        experiment = Experiment.model_validate(values)
     except ValidationError as error:
-        message = one_line(error, allowed)
-        raise ConfigurationError(f"{where}: {message}") from None
+        raise ConfigurationError(f"{where}: {one_line(error, allowed)}") from None
+    experiment._origin = _Origin(where, tuple(folders))
+    return experiment.resolved() if resolve else experiment

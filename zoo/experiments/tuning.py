@@ -129,7 +129,7 @@ class ConfiguredHyperModel(keras_tuner.HyperModel):
         recipe = experiment.train
         examples, held_out = self.examples
         for name, part in (("train", examples), ("validation", held_out)):
-            model.check_images(part.images, f"data.{name}")
+            model.check(part.images, f"data.{name}")
         epochs = recipe.epochs if epochs is None else epochs
         batches = training_pipeline(
             examples,

@@ -17,7 +17,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from zoo.data.catalogue import source
-from zoo.models import METHODS, canonical
+from zoo.models import canonical, summary
 
 if TYPE_CHECKING:
     from zoo.experiments.schema import Experiment
@@ -134,7 +134,7 @@ class Card(_Record):
         method = "+".join(names)
         return cls(
             name=f"{found.name}/{method}",
-            method=f"{method}: {'; '.join(METHODS[name][1] for name in names)}",
+            method=f"{method}: {'; '.join(summary(name, experiment.folders) for name in names)}",
             data=DataSet(
                 name=found.name,
                 description=found.description,
@@ -142,7 +142,7 @@ class Card(_Record):
                 licence=found.licence,
                 homepage=found.homepage,
             ),
-            image_shape=model.image_shape,
+            image_shape=model.example_shape,
             latent_dim=model.latent_dim,
             unit_interval=model.likelihood.unit_interval,
             metrics={split: dict(figures) for split, figures in (metrics or {}).items()},

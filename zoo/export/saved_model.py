@@ -109,8 +109,8 @@ def _endpoints(model: VAE) -> dict[str, Endpoint]:
 
         return lambda *dtypes: traced(converted, *([tf.TensorSpec((None, *shape), dtype, name)] for dtype in dtypes))
 
-    encodes = typed(encode, "x", model.image_shape)
-    reconstructs = typed(reconstruct, "x", model.image_shape)
+    encodes = typed(encode, "x", model.example_shape)
+    reconstructs = typed(reconstruct, "x", model.example_shape)
     decodes = typed(decode, "z", (model.latent_dim,))
     return {
         # The first type is the signature's.

@@ -40,8 +40,8 @@ def annealed_negative_log_likelihood(
     chains, the images decoded at once.
 
     Args:
-        model: has `log_likelihood(x, z)`, the log p(x|z) in nats [..., batch] of codes [..., batch, latent_dim] whose
-            prior is N(0, I), `latent_dim`, and `check_images(x, where)`, as `zoo.VAE` has.
+        model: has `log_likelihood(x, z)`, the log p(x|z) in nats [..., batch] of codes [..., batch, latent_dim],
+            `log_prior(z)`, `sample_prior(noise)`, `latent_dim`, and `check(x, where)`, as `zoo.VAE` has.
         x: images [n, h, w, c]: integers 0..255, booleans, or floats as in training.
         steps: T, the temperatures between prior and posterior.
         chains: of each image.
@@ -63,7 +63,7 @@ def annealed_negative_log_likelihood(
     steps, chains, leapfrog_steps, batch_size = (as_count(name, count) for name, count in counts.items())
     seed = as_seed(seed)
     x = np.asarray(x)
-    model.check_images(x, "annealed_negative_log_likelihood")
+    model.check(x, "annealed_negative_log_likelihood")
     n = len(x)
     batch_size = math.ceil(n / math.ceil(n / batch_size))
 
@@ -85,7 +85,6 @@ def annealed_negative_log_likelihood(
 def _anneal(model: Any, images: Any, steps: int, chains: int, leapfrog_steps: int, key: Any) -> Any:
     """The logarithms of the chains' weights: [chains, batch]."""
     import tensorflow as tf
-    from tensorflow_probability import distributions as tfd
     from tensorflow_probability import mcmc, random
 
     class Trajectory(mcmc.HamiltonianMonteCarlo):
@@ -107,15 +106,12 @@ def _anneal(model: Any, images: Any, steps: int, chains: int, leapfrog_steps: in
         trajectory = Trajectory(target, start, leapfrog_steps, store_parameters_in_results=True)
         return mcmc.SimpleStepSizeAdaptation(trajectory, steps, target_accept_prob=0.65, adaptation_rate=0.05)
 
-    def log_prior(z: Any) -> Any:
-        return tf.reduce_sum(tfd.Normal(0.0, 1.0).log_prob(z), axis=-1)
-
     first, rest = tf.unstack(random.split_seed(key, n=2))
-    z = tf.random.stateless_normal([chains, tf.shape(images)[0], model.latent_dim], first)
+    z = model.sample_prior(tf.random.stateless_normal([chains, tf.shape(images)[0], model.latent_dim], first))
     _, log_weights, _ = mcmc.sample_annealed_importance_chain(
         num_steps=steps,
-        proposal_log_prob_fn=log_prior,
-        target_log_prob_fn=lambda z: log_prior(z) + model.log_likelihood(images, z),
+        proposal_log_prob_fn=model.log_prior,
+        target_log_prob_fn=lambda z: model.log_prior(z) + model.log_likelihood(images, z),
         current_state=z,
         make_kernel_fn=kernel,
         parallel_iterations=1,

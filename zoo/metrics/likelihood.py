@@ -63,7 +63,7 @@ def importance_weighted(
 
     Args:
         model: has `log_weights(x, samples, seed)`, the log p(x, z) − log q(z|x) in nats [samples, batch] of a batch
-            whose noise is keyed by the rows of seed [batch, 2], and `check_images(x, where)`, as `zoo.VAE` has.
+            whose noise is keyed by the rows of seed [batch, 2], and `check(x, where)`, as `zoo.VAE` has.
         x: images [n, h, w, c]: integers 0..255, booleans, or floats as in training.
         samples: K.
         batch_size: images at a time; by default as many as fit beside the block.
@@ -91,7 +91,7 @@ def importance_weighted(
     batch_size = max(1, rows // block) if batch_size is None else as_count("batch_size", batch_size)
     seed = as_seed(seed)
     x = np.asarray(x)
-    model.check_images(x, "negative_log_likelihood")
+    model.check(x, "negative_log_likelihood")
     n = len(x)
     # Of one shape, so that the model is traced once, and as even as can be, so that little is decoded in vain.
     batch_size = math.ceil(n / math.ceil(n / batch_size))
@@ -125,7 +125,7 @@ def _rows_at_once(model: Any) -> int:
     layers = getattr(getattr(model, "decoder", None), "layers", [])
     shapes = [tuple(layer.output.shape[1:]) for layer in layers if hasattr(layer, "output")]
     # A decoder that cannot be looked into counts as fifty of its images.
-    pixels = math.prod(getattr(model, "image_shape", None) or (1,))
+    pixels = math.prod(getattr(model, "example_shape", None) or (1,))
     numbers = sum(map(math.prod, shapes)) if shapes and all(None not in shape for shape in shapes) else 50 * pixels
     return min(MOST_ROWS, max(LEAST_ROWS, MEMORY // (4 * numbers)))
 
@@ -138,10 +138,10 @@ def _compiled(model: Any) -> Callable[..., Any]:
         log_weights = tf.cast(model.log_weights(images, block, keys)[:counted], tf.float64)
         return tf.reduce_logsumexp(tf.stack([log_weights, 2.0 * log_weights]), axis=1)
 
-    kept = vars(model)
-    if "_compiled_log_sums" not in kept:
-        kept["_compiled_log_sums"] = tf.function(log_sums, autograph=False)
-    return kept["_compiled_log_sums"]
+    kept = vars(model).setdefault("calls", {})
+    if "log_sums" not in kept:
+        kept["log_sums"] = tf.function(log_sums, autograph=False)
+    return kept["log_sums"]
 
 
 def negative_log_likelihood(

@@ -33,21 +33,22 @@ def consistency(model: Any, images: Any, transformation: Any, seed: int = 0, bat
     """
     import tensorflow as tf
 
-    from zoo.augmentation.images import apply_views
-    from zoo.data.pixels import to_unit_interval
+    from zoo.augmentation.view import apply_views
     from zoo.randomness import Draws
 
     batch_size = as_count("batch_size", batch_size)
     images = np.asarray(images)
-    model.check_images(images, "consistency")
-    if hasattr(transformation, "check_size"):
-        transformation.check_size(images.shape[1:])
+    model.check(images, "consistency")
+    transformations = list(transformation) if isinstance(transformation, list | tuple) else [transformation]
+    for layer in transformations:
+        if hasattr(layer, "check_size"):
+            layer.check_size(images.shape[1:])
 
     @tf.function(autograph=False)
     def divergence(x: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
-        x = to_unit_interval(tf.ensure_shape(x, [None, *images.shape[1:]]))
-        transformed = apply_views([transformation], x, Draws(seed, batch, "consistency"), "transformed")
-        return model.infer(transformed).divergence(model.infer(x))
+        x = model.domain.prepare(tf.ensure_shape(x, [None, *images.shape[1:]]))
+        transformed = apply_views(transformations, x, Draws(seed, batch, "consistency"), "transformed")
+        return model.posterior(transformed).mean().divergence(model.posterior(x))
 
     starts = range(0, len(images), batch_size)
     parts = [divergence(tf.constant(images[i : i + batch_size]), tf.constant(i // batch_size)) for i in starts]
@@ -79,8 +80,6 @@ def decoder_sensitivity(model: Any, images: Any, seed: int = 0, batch_size: int 
     import tensorflow as tf
     from sklearn.preprocessing import StandardScaler
 
-    from zoo.data.pixels import to_unit_interval
-
     batch_size = as_count("batch_size", batch_size)
     images = np.asarray(images)
     loc, scale = model.posteriors(images, batch_size)
@@ -88,7 +87,7 @@ def decoder_sensitivity(model: Any, images: Any, seed: int = 0, batch_size: int 
     decoded, data = StandardScaler(), StandardScaler()
     for start in range(0, len(images), batch_size):
         rows = slice(start, start + batch_size)
-        for pixels, seen in ((model.decode(z[rows]), decoded), (to_unit_interval(tf.constant(images[rows])), data)):
+        for pixels, seen in ((model.decode(z[rows]), decoded), (model.domain.prepare(tf.constant(images[rows])), data)):
             seen.partial_fit(pixels.numpy().reshape(len(z[rows]), -1).astype(np.float64))
     if not data.var_.any():
         raise ValueError(f"images: all {len(images)} are alike, so there is no variance to compare the decoder's with")

@@ -10,12 +10,13 @@ import tensorflow as tf
 from keras import layers
 
 from zoo.data.indexing import check_index
-from zoo.latents.posterior import Latents
-from zoo.models.batch import Batch, images_of, split_index
+from zoo.latents.posterior import Latents, Path
+from zoo.models.batch import Batch, examples_of, split_index
 from zoo.models.labels import ExampleLabels
-from zoo.models.objective import Weight
+from zoo.models.objective import Term
 from zoo.models.vae import VAE
-from zoo.parameters import Count, Counts, NonNegative, Size, checked
+from zoo.parameters import Count, Counts, Size, Strength, checked
+from zoo.training.live import Live, configuration
 
 _HOW = "each image's number in the training set: fit({'x': x, 'index': i}), or zoo.data.with_index(x)"
 
@@ -26,12 +27,15 @@ class AuxiliarySoftmaxVAE(VAE):
 
     loss = distortion + α · MI + β · MD + cross-entropy of the classifier s(e|z)   (paper: Eqs. 3 and 8)
     MI = log V − H(s(·|z))                                                         (paper: Eq. 5)
-    MD = log q(z|x) − log V − log s(e|z) − log p(z)                                (paper: Eq. 10)
+    MD = log q(z|x) − log N − log s(e|z) − log p(z)                                (paper: Eq. 10)
 
     MI is the mutual information of example and code, MD the divergence KL(q(z) ‖ p(z)) of the aggregated posterior from
     the prior; both are means over samples z ~ q(z|x), in nats. e is the label of x, one of V. With `information=
-    "cross_entropy"` MI is log V + log s(e|z), and MI + MD the Monte-Carlo rate, whatever the classifier; with the
-    entropy that holds on average, and for a classifier that has learnt q(e|z). MI never exceeds log V.
+    "cross_entropy"` MI is log V + log s(e|z), and MI + MD + log(N/V) the Monte-Carlo rate, whatever the classifier;
+    with the entropy that holds on average, and for a classifier that has learnt q(e|z). With a label for each example,
+    V = N, both are estimates of the quantities themselves. With V < N, MI is that of label and code: it bounds the one
+    of example and code from below, and never exceeds log V. MD is then right where the posteriors of a label's examples
+    do not overlap, and elsewhere too low, by at most log(N/V).
 
     As long as the switches are off, the cross-entropy trains the classifier alone, its z held constant, and the encoder
     feels MI and MD through the classifier, whose weights are held constant there. α = β = b is a β-VAE with b for its
@@ -78,7 +82,10 @@ class AuxiliarySoftmaxVAE(VAE):
     """
 
     adds: tuple[str, ...] = ("softmax_information", "softmax_marginal_kl", "softmax_rate", "cross_entropy")
+    rate_parts: tuple[str, ...] = ("softmax_information", "softmax_marginal_kl")
+    fixed: tuple[str, ...] = ("examples", "labels", "label_dimensions", "classifier_depth", "classifier_width")
     needs_index = True
+    alpha = Live()
 
     @checked
     def __init__(
@@ -88,7 +95,7 @@ class AuxiliarySoftmaxVAE(VAE):
         latent_dim: Count,
         *,
         examples: Count,
-        alpha: NonNegative = 1.0,
+        alpha: Strength = 1.0,
         labels: Count | None = None,
         label_dimensions: Counts | None = None,
         information: Literal["entropy", "cross_entropy"] = "entropy",
@@ -135,39 +142,31 @@ class AuxiliarySoftmaxVAE(VAE):
 
     # ── Hooks ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def rate_terms(self, batch: Batch, latents: Latents, training: bool) -> dict[str, tf.Tensor]:
-        """Adds MI, MD, their sum and, where the examples' numbers are known, the classifier's cross-entropy."""
-        labels, z = self._labels(batch, training), latents.sample()
+    def rate_terms(self, batch: Batch, latents: Latents) -> dict[str, Term]:
+        """α for MI and β for MD in place of β for the rate; the classifier's cross-entropy where numbers are known."""
+        labels, z = self._labels(batch), latents.z
         # Read once, so that the graph's optimiser sees that both calls of the classifier compute the same, and
         # computes it once: they differ in their gradients only.
         weights = self._weights()
-        logits, _ = self._logits(z, self._held(weights), training)
-        terms = {**super().rate_terms(batch, latents, training), **self._parts(logits, labels, latents.log_ratio(z))}
+        logits, _ = self._logits(z, self._held(weights), batch.training)
+        parts = self._parts(logits, labels, latents.path.log_ratio(), batch)
+        terms = {**super().rate_terms(batch, latents), **parts}
+        terms["rate"] = terms["rate"].reported()
         if labels is not None:
             given = z if self.cross_entropy_trains_encoder else tf.stop_gradient(z)
-            logits, state = self._logits(given, weights, training)
-            terms["cross_entropy"] = -self.example_labels.log_probability(logits, labels)
-            if training:
+            logits, state = self._logits(given, weights, batch.training)
+            terms["cross_entropy"] = Term(-self.example_labels.log_probability(logits, labels))
+            if batch.training:
                 for variable, value in zip(self.classifier.non_trainable_variables, state, strict=True):
                     variable.assign(value)
         return terms
 
-    def sampled_rate(self, batch: Batch, latents: Latents, z: tf.Tensor, training: bool) -> dict[str, tf.Tensor]:
-        """Adds MI, MD and their sum."""
-        logits, _ = self._logits(z, self._held(self._weights()), training)
-        parts = self._parts(logits, self._labels(batch, training), latents.log_ratio(z))
-        return {**super().sampled_rate(batch, latents, z, training), **parts}
-
-    def rate_weights(self, training: bool = False) -> dict[str, Weight]:
-        """α for MI and β for MD, growing during warm-up, in place of β for the rate."""
-        alpha = self.alpha and self.alpha * self.warm_up(training)
-        beta = self.beta and self.beta * self.warm_up(training)
-        parts = {"rate": 0.0, "softmax_information": alpha, "softmax_marginal_kl": beta}
-        return {**super().rate_weights(training), **parts}
-
-    def elbo_weights(self, training: bool = False) -> dict[str, Weight]:
-        """The classifier learns at the weight 1; the sum of MI and MD is only reported."""
-        return {**super().elbo_weights(training), "softmax_rate": 0.0, "cross_entropy": 1.0}
+    def sampled_rate(self, batch: Batch, latents: Latents, path: Path) -> dict[str, Term]:
+        """MI and MD at each sample, in place of the rate."""
+        logits, _ = self._logits(path.z, self._held(self._weights()), batch.training)
+        found = super().sampled_rate(batch, latents, path)
+        found["rate"] = found["rate"].reported()
+        return {**found, **self._parts(logits, self._labels(batch), path.log_ratio(), batch)}
 
     # ── The classifier ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -185,27 +184,34 @@ class AuxiliarySoftmaxVAE(VAE):
         logits, state = self.classifier.stateless_call(weights, state, flat, training=training)
         return tf.reshape(logits, tf.concat([tf.shape(z)[:-1], tf.shape(logits)[1:]], 0)), state
 
-    def _labels(self, batch: Batch, training: bool) -> tf.Tensor | None:
-        if training and batch.index is None:
+    def _labels(self, batch: Batch) -> tf.Tensor | None:
+        if batch.training and batch.index is None:
             raise ValueError(f"AuxiliarySoftmaxVAE: index: missing; training needs {_HOW}")
         return None if batch.index is None else self.example_labels.of(batch.index)
 
-    def _parts(self, logits: tf.Tensor, labels: tf.Tensor | None, log_ratio: tf.Tensor) -> dict[str, tf.Tensor]:
-        """MI, MD and their sum, given log q(z|x) − log p(z): each [...]."""
+    def _parts(
+        self, logits: tf.Tensor, labels: tf.Tensor | None, log_ratio: tf.Tensor, batch: Batch
+    ) -> dict[str, Term]:
+        """MI, MD and their sum with their weights, given log q(z|x) − log p(z): values [...]."""
         log_count = math.log(self.example_labels.count)
         by_entropy = log_count - self.example_labels.entropy(logits)
         # log q(z|x) − log q(z), as the classifier has it.
         pointwise = by_entropy if labels is None else log_count + self.example_labels.log_probability(logits, labels)
         information = by_entropy if self.information == "entropy" else pointwise
-        marginal = log_ratio - pointwise
-        names = ("softmax_information", "softmax_marginal_kl", "softmax_rate")
-        return dict(zip(names, (information, marginal, information + marginal), strict=True))
+        # Eq. 10 takes log N from log q(z|x), of which `pointwise` holds log V.
+        marginal = log_ratio - pointwise - math.log(self.examples / self.example_labels.count)
+        warm_up = self.warm_up(batch.training)
+        return {
+            "softmax_information": Term(information, self.alpha * warm_up),
+            "softmax_marginal_kl": Term(marginal, self.beta * warm_up),
+            "softmax_rate": Term(information + marginal, 0.0),
+        }
 
     # ── Checks and round trips ───────────────────────────────────────────────────────────────────────────────
 
-    def check_images(self, x: Any, where: str) -> None:
+    def check(self, x: Any, where: str) -> None:
         """As in `VAE`; also arrays of numbers that are not one for each image, or out of range."""
-        super().check_images(x, where)
+        super().check(x, where)
         self._check_numbers(x, False, where)
 
     def check_index(self, x: Any) -> None:
@@ -215,17 +221,18 @@ class AuxiliarySoftmaxVAE(VAE):
 
     def _check_numbers(self, x: Any, unique: bool, where: str) -> None:
         # Of placeholders nothing but the shape is known.
-        if isinstance(x, dict) and hasattr(images_of(x), "__array__"):
+        if isinstance(x, dict) and hasattr(examples_of(x), "__array__"):
             index = split_index(x)[1]
-            check_index(index, len(images_of(x)), self.examples, unique=unique, where=where)
+            check_index(index, len(examples_of(x)), self.examples, unique=unique, where=where)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, the classifier included where it was given."""
-        names = ("examples", "alpha", "labels", "information", "classifier_depth", "classifier_width")
+        names = ("examples", "labels", "information", "classifier_depth", "classifier_width")
         switches = ("cross_entropy_trains_encoder", "information_trains_classifier")
         sizes, given = self.label_dimensions, self.__dict__["given_classifier"]
         return {
             **super().get_config(),
+            "alpha": configuration(self.alpha),
             **{name: getattr(self, name) for name in (*names, *switches)},
             "label_dimensions": sizes if sizes is None or isinstance(sizes, int) else list(sizes),
             "classifier": given and keras.saving.serialize_keras_object(given),

@@ -2,31 +2,50 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import tensorflow as tf
 
+from zoo.randomness import Draws
+
 
 @dataclass(frozen=True)
 class Batch:
-    """What the terms of a loss are computed on.
+    """All that the hooks of a method may look at; made once a step.
 
     Attributes:
-        x: the images that the ELBO sees, as `view` gave them: [batch, ...] in the unit interval.
-        original: the images before `view`.
+        x: the examples that the bound is taken on, as `view` gave them: [batch, ...], prepared by the domain.
+        original: the examples before `view`, prepared likewise.
+        draws: the step's random numbers, by name.
+        training: False in evaluation.
+        given: what an autoregressive decoder is told, the examples themselves (teacher forcing); others ignore it.
+        mask: which entries of x count, [batch, ...], True where they do; None where all do.
         index: the number of each example in the training set, [batch], where the data tell it.
-        stream: names the random draws made for x; other views of the same step have names of their own.
+        stream: names the draws made for x; other views of the same step have names of their own.
     """
 
     x: tf.Tensor
     original: tf.Tensor
+    draws: Draws
+    training: bool
+    given: tf.Tensor | None = None
+    mask: tf.Tensor | None = None
     index: tf.Tensor | None = None
     stream: str = "posterior"
 
+    @property
+    def size(self) -> tf.Tensor:
+        """How many examples this replica has."""
+        return tf.shape(self.x)[0]
+
+    def of(self, x: tf.Tensor, stream: str) -> Batch:
+        """The same examples under another view x, whose draws have another name."""
+        return replace(self, x=x, given=x, stream=stream)
+
 
 def split_index(x: Any) -> tuple[Any, Any]:
-    """Takes `{"x": images, "index": numbers}` apart; anything else is images without numbers.
+    """Takes `{"x": examples, "index": numbers}` apart; anything else is examples without numbers.
 
     Raises:
         ValueError: a mapping with other keys.
@@ -38,8 +57,8 @@ def split_index(x: Any) -> tuple[Any, Any]:
     return x["x"], x.get("index")
 
 
-def images_of(x: Any) -> Any:
-    """The images, or their specification, in anything that `fit` takes.
+def examples_of(x: Any) -> Any:
+    """The examples, or their specification, in anything that `fit` takes.
 
     Args:
         x: an array or a tensor, `{"x": …, "index": …}`, or a data set of these, alone or with labels and weights.

@@ -1,45 +1,44 @@
-"""What users call on a trained model: encode, decode, reconstruct, sample, and the likelihood of images."""
+"""What users call on a trained model: encode, decode, reconstruct, sample, and the likelihood of examples."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from tensorflow_probability import distributions as tfd
 
-from zoo.data.pixels import check_pixels, to_unit_interval
-from zoo.likelihoods import Likelihood
-from zoo.models.batch import images_of
-from zoo.models.objective import ObjectiveModel
-from zoo.randomness import normal_for_each
+from zoo.domains.domain import times
+from zoo.latents.posterior import Posterior
+from zoo.latents.prior import Prior
+from zoo.likelihoods import Conditional
+from zoo.models.batch import examples_of
+from zoo.models.checks import Checked
+from zoo.randomness import Draws, normal_for_each
 
 
-class Posterior(NamedTuple):
-    """q(z|x) = N(loc, diag(scale²)), all latent groups flattened: two tensors [batch, dim]."""
+class Codes(NamedTuple):
+    """q(z|x) = N(loc, diag(scale²)), all latent groups in one vector: two tensors [batch, dim]."""
 
     loc: tf.Tensor
     scale: tf.Tensor
 
 
-def times(shape: Iterable[int | None]) -> str:
-    """A shape as people write it: 28×28×1."""
-    return "×".join(map(str, shape))
+class Codec(Checked):
+    """A model that has been, or will be, trained, as a map from examples to codes and back.
 
-
-class Codec(ObjectiveModel):
-    """A model that has been, or will be, trained, as a map from images to codes and back.
-
-    Subclasses give `infer`, `generate` and `build`.
+    Subclasses give `posterior`, `generate` and `build`.
     """
 
     latent_dim: int
-    image_shape: tuple
-    likelihood: Likelihood
+    prior: Prior
+    group_sizes: tuple[int, ...]
 
-    def generate(self, z: tf.Tensor, training: bool = False) -> tfd.Distribution:
+    def posterior(self, x: tf.Tensor, training: bool = False) -> Posterior:
+        """q(z|x) of prepared examples."""
+        raise NotImplementedError
+
+    def generate(self, z: tf.Tensor, given: tf.Tensor | None = None, training: bool = False) -> Conditional:
         """p(x|z) for z [..., latent_dim]."""
         raise NotImplementedError
 
@@ -47,90 +46,105 @@ class Codec(ObjectiveModel):
         """`reconstruct`, which makes it what `predict` returns."""
         return self.reconstruct(x)
 
-    def encode(self, x: Any) -> Posterior:
-        """The posterior of each image: loc and scale, [batch, dim] each."""
-        latents = self.infer(self._pixels(x, "encode"))
-        return Posterior(latents.code(), latents.scale())
+    def encode(self, x: Any) -> Codes:
+        """The posterior of each example: loc and scale, [batch, dim] each; of several groups along their means."""
+        mean = self.posterior(self._prepared(x, "encode")).mean()
+        return Codes(mean.z, tf.concat([q.scale for q in mean.posteriors], axis=-1))
 
-    def posteriors(self, images: np.ndarray, batch_size: int = 500) -> Posterior:
-        """`encode` for more images than fit at once, compiled: NumPy arrays loc and scale, [n, dim] each.
+    def posteriors(self, x: np.ndarray, batch_size: int = 500) -> Codes:
+        """`encode` for more examples than fit at once, compiled: NumPy arrays loc and scale, [n, dim] each.
 
         Args:
-            images: [n, h, w, c].
-            batch_size: images encoded at once.
+            x: examples [n, ...].
+            batch_size: examples encoded at once.
         """
-        self.check_images(images, "posteriors")
-        kind = (images.shape[1:], images.dtype.name)
-        compiled = self.__dict__.setdefault("_compiled_encode", {})
-        if kind not in compiled:
-            signature = [tf.TensorSpec([None, *images.shape[1:]], images.dtype)]
-            compiled[kind] = tf.function(self.encode, input_signature=signature, autograph=False)
-        parts = [compiled[kind](tf.constant(images[i : i + batch_size])) for i in range(0, len(images), batch_size)]
-        return Posterior(*(np.concatenate([part[i] for part in parts]) for i in range(2)))
+        self.check(x, "posteriors")
+        kind = ("encode", x.shape[1:], x.dtype.name)
+        if kind not in self.calls:
+            signature = [tf.TensorSpec([None, *x.shape[1:]], x.dtype)]
+            self.calls[kind] = tf.function(self.encode, input_signature=signature, autograph=False)
+        parts = [self.calls[kind](tf.constant(x[i : i + batch_size])) for i in range(0, len(x), batch_size)]
+        return Codes(*(np.concatenate([part[i] for part in parts]) for i in range(2)))
 
-    def decode(self, z: Any) -> tf.Tensor:
-        """The mean of p(x|z): z [batch, dim] → images in the unit interval [batch, h, w, c]."""
+    def decode(self, z: Any, given: Any = None) -> tf.Tensor:
+        """The mean of p(x|z): z [batch, dim] → prepared examples [batch, ...].
+
+        Args:
+            z: codes.
+            given: prepared examples that an autoregressive decoder is told; without them it tells itself what it has
+                generated so far, an entry a pass.
+        """
+        self.build_if_known()
         z = tf.convert_to_tensor(z, tf.float32)
         if z.shape[-1] != self.latent_dim:
             raise ValueError(f"decode: codes of shape {times(z.shape)}, but there are {self.latent_dim} latents")
-        return self.generate(z).mean()
+        return self.generate(z, given).mean()
 
     def reconstruct(self, x: Any) -> tf.Tensor:
-        """The image that the posterior's mean decodes to: [batch, h, w, c]."""
-        return self.decode(self.encode(x).loc)
+        """What the posterior's mean decodes to, [batch, ...]; an autoregressive decoder is told x."""
+        return self.decode(self.encode(x).loc, self._prepared(x, "reconstruct") if self.autoregressive else None)
 
-    def sample(self, n: int, seed: int | None = None) -> tf.Tensor:
-        """N images (means of p(x|z)) from prior samples: [n, h, w, c]; the same for the same seed."""
+    def sample(self, n: int, seed: int | None = None, mean: bool = True) -> tf.Tensor:
+        """N examples from prior samples: [n, ...]; the same for the same seed.
+
+        Args:
+            n: how many.
+            seed: of the draws.
+            mean: the means of p(x|z); False draws from it.
+        """
         if isinstance(n, int) and n < 1:
             raise ValueError(f"sample: n must be at least 1, got {n}")
         seed = random.randrange(2**31) if seed is None else seed
-        return self.decode(tf.random.stateless_normal([n, self.latent_dim], [seed, 0]))
+        z = self.sample_prior(tf.random.stateless_normal([n, self.latent_dim], [seed, 0]))
+        if mean:
+            return self.decode(z)
+        self.build_if_known()
+        return self.generate(z).sample(Draws(0, seed, "sample"), "x")
+
+    def sample_prior(self, noise: tf.Tensor) -> tf.Tensor:
+        """Codes from the prior, by standard normal noise: both [..., latent_dim]."""
+        return self.prior.sample(noise, self.group_sizes)
+
+    def log_prior(self, z: tf.Tensor) -> tf.Tensor:
+        """Log p(z) in nats: [..., latent_dim] → [...]."""
+        return self.prior.log_prob(z, self.group_sizes)
 
     def log_likelihood(self, x: Any, z: tf.Tensor) -> tf.Tensor:
-        """Log p(x|z) in nats of images [batch, h, w, c] under codes [..., batch, latent_dim]: [..., batch]."""
-        return self.generate(z).log_prob(self._pixels(x, "log_likelihood"))
+        """Log p(x|z) in nats of examples [batch, ...] under codes [..., batch, latent_dim]: [..., batch]."""
+        x = self._prepared(x, "log_likelihood")
+        return self.generate(z, x).log_prob(x, self.domain.mask(x))
 
     def log_weights(self, x: Any, samples: int, seed: Any = 0) -> tf.Tensor:
         """Log p(x, z) − log q(z|x) for z ~ q(z|x), in nats: [samples, batch].
 
         Args:
-            x: images.
-            samples: of each image.
-            seed: a whole number, or a key of two for each image [batch, 2], which alone decides on its noise.
+            x: examples.
+            samples: of each example.
+            seed: a whole number, or a key of two for each example [batch, 2], which alone decides on its noise.
+
+        Raises:
+            ValueError: a likelihood that is not normalised, under which nothing has a probability.
         """
-        x = self._pixels(x, "log_weights")
-        latents = self.infer(x)
-        z = latents.draw(normal_for_each(seed, tf.shape(x)[0], [samples, self.latent_dim]))
-        return self.generate(z).log_prob(x) - latents.log_ratio(z)
+        x = self._prepared(x, "log_weights")
+        self._require_normalised("log_weights")
+        path = self.posterior(x).sample(normal_for_each(seed, tf.shape(x)[0], [samples, self.latent_dim]))
+        return self.generate(path.z, x).log_prob(x, self.domain.mask(x)) - path.log_ratio()
 
     def log_prob(self, x: Any, samples: int = 500, seed: int = 0) -> tf.Tensor:
         """The importance-weighted estimate of log p(x) in nats: [batch] (Burda et al. 2016, Eq. 8).
 
         A lower bound in expectation, tighter with more samples. All samples of the batch are decoded at once; for
-        many images use `zoo.metrics.negative_log_likelihood`, which bounds the memory.
+        many examples use `zoo.metrics.negative_log_likelihood`, which bounds the memory. Raises as `log_weights`.
         """
         if samples < 1:
             raise ValueError(f"log_prob: samples must be at least 1, got {samples}")
         return tf.reduce_logsumexp(self.log_weights(x, samples, seed), axis=0) - np.log(samples)
 
-    # ── Checks ───────────────────────────────────────────────────────────────────────────────────────────────
+    def _require_normalised(self, where: str) -> None:
+        if not self.likelihood.normalised:
+            name = type(self.likelihood).__name__
+            raise ValueError(f"{where}: the likelihood {name} is not normalised, so there is no log p(x)")
 
-    def check_images(self, x: Any, where: str) -> None:
-        """As the base class."""
-        x = images_of(x)
-        if tf.is_tensor(x) and hasattr(x, "numpy"):
-            x = x.numpy()
-        if isinstance(x, np.ndarray):
-            check_pixels(x, where=where, unit_interval=self.likelihood.unit_interval)
-        shape = tf.TensorShape(getattr(x, "shape", None))
-        if not shape.rank:
-            return
-        if not self.built:
-            with self.distribute_strategy.scope():
-                self.build((None, *shape[1:]))
-        if not shape[1:].is_compatible_with(self.image_shape):
-            raise ValueError(f"{where}: images of {times(shape[1:])}, but the encoder takes {times(self.image_shape)}")
-
-    def _pixels(self, x: Any, where: str) -> tf.Tensor:
-        self.check_images(x, where)
-        return to_unit_interval(tf.convert_to_tensor(images_of(x)))
+    def _prepared(self, x: Any, where: str) -> tf.Tensor:
+        self.check(x, where)
+        return self.domain.prepare(tf.convert_to_tensor(examples_of(x)))

@@ -7,20 +7,25 @@ class statement by name, and lets Keras find such classes again when it loads a 
 from __future__ import annotations
 
 import functools
-import types
-from collections.abc import Iterable
+import weakref
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
 
-from zoo.models import canonical, method
+from zoo.models import METHODS, canonical, method
 from zoo.models.vae import VAE
 
 # Saved models name this class, and which methods it stands for.
 _REGISTERED = "Combination"
 
 
-def combine(*methods: str) -> type[VAE]:
+# Classes that are defined inside a function, by the name under which a saved model looks for them.
+_LOCAL: weakref.WeakValueDictionary[str, type[VAE]] = weakref.WeakValueDictionary()
+
+
+def combine(*methods: str | type[VAE], folders: Sequence[Path] = ()) -> type[VAE]:
     """The class that has all the methods' terms: `class ConsistencyIWAE(ConsistencyVAE, IWAE)` for two of them.
 
     The order makes no difference: the same methods give the same class. Its constructor takes the keywords of all.
@@ -30,18 +35,39 @@ def combine(*methods: str) -> type[VAE]:
         >>> model = Model(encoder, decoder, latent_dim=16, consistency_lambda=0.1, critic="hybrid", samples=5)
 
     Args:
-        *methods: names as `zoo list` prints them; `vae` adds nothing to others.
+        *methods: names as `zoo list` prints them, `package.module:Class` for methods from outside the zoo, or
+            classes; `vae` adds nothing to others.
+        folders: where modules from outside the zoo are looked for first.
 
     Raises:
         ValueError: an unknown name, one given twice, none at all, or methods that cannot be combined.
     """
-    names = canonical(methods)
-    return method(names[0]) if len(names) == 1 else _combined(names)
+    named = [(name, each) for each in methods for name in _names(each)]
+    names = canonical([name for name, _ in named])
+    given = {name: each for name, each in named if isinstance(each, type) and not each.methods}
+    _LOCAL.update({name: each for name, each in given.items() if "<locals>" in name})
+    classes = [given.get(name) or _LOCAL.get(name) or method(name, folders) for name in names]
+    # A class that another one is derived from adds nothing to it, as the VAE adds nothing to any.
+    bases = [one for one in classes if not any(other is not one and issubclass(other, one) for other in classes)]
+    return bases[0] if len(bases) == 1 else _combined(tuple(bases), names)
+
+
+def _names(given: str | type[VAE]) -> tuple[str, ...]:
+    """The names that stand for a method, which may be given as a class."""
+    if not isinstance(given, type):
+        return (given,)
+    if not issubclass(given, VAE):
+        raise ValueError(f"method: {given.__name__} is not a subclass of zoo's VAE")
+    if given.methods:
+        return given.methods
+    own = [name for name, known in METHODS.items() if known.class_name == given.__name__ and method(name) is given]
+    if own:
+        return (own[0],)
+    return (f"{given.__module__}:{given.__qualname__}",)
 
 
 @functools.cache
-def _combined(names: tuple[str, ...]) -> type[VAE]:
-    bases = tuple(method(name) for name in names)
+def _combined(bases: tuple[type[VAE], ...], names: tuple[str, ...]) -> type[VAE]:
     *first, last = (base.__name__ for base in bases)
     title = "".join(name.removesuffix("VAE") for name in first) + last
     body = {
@@ -49,7 +75,11 @@ def _combined(names: tuple[str, ...]) -> type[VAE]:
         "__doc__": f"The VAE with the terms of {', '.join(base.__name__ for base in bases)}; see there.",
         "methods": names,
     }
-    made = types.new_class(title, bases, exec_body=lambda namespace: namespace.update(body))
+    try:
+        made = type(title, bases, body)
+    except (TypeError, ValueError) as error:
+        # Two that claim one term, or whose bases stand in different orders.
+        raise ValueError(f"method: {' '.join(str(error).split())}") from None
     # All combined classes are saved under one name, whose class looks up the methods.
     keras.saving.register_keras_serializable("zoo", _REGISTERED)(made)
     keras.saving.register_keras_serializable("zoo", _REGISTERED)(Combination)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import tensorflow as tf
 
-from zoo.models.objective import Weight
+from zoo.models.objective import Term
 from zoo.models.transformed import Pair, TransformedVAE
-from zoo.parameters import Count, NonNegative, checked
+from zoo.parameters import Count, Strength, checked
+from zoo.training.live import Live, configuration
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -40,6 +40,7 @@ class ConsistencyVAE(TransformedVAE):
     """
 
     adds: tuple[str, ...] = ("consistency",)
+    consistency_lambda = Live()
 
     @checked
     def __init__(
@@ -48,25 +49,25 @@ class ConsistencyVAE(TransformedVAE):
         decoder: keras.Model,
         latent_dim: Count,
         *,
-        consistency_lambda: NonNegative = 0.1,
+        consistency_lambda: Strength = 0.1,
         **kwargs: Any,
     ) -> None:
         super().__init__(encoder, decoder, latent_dim, **kwargs)
         self.consistency_lambda = consistency_lambda
 
-    def pair_terms(self, pair: Pair, training: bool) -> dict[str, tf.Tensor]:
-        """Adds the bound's terms on x̃, and `consistency`, KL(q(z|x̃) ‖ q(z|x)) in nats."""
-        terms = super().pair_terms(pair, training)
-        bound = self.elbo_terms(pair.transformed, pair.transformed_latents, training)
-        terms |= {f"transformed_{name}": value for name, value in bound.items()}
-        terms["consistency"] = pair.transformed_latents.divergence(pair.latents)
-        return terms
+    def pair_terms(self, pair: Pair) -> dict[str, Term]:
+        """Adds the bound's terms on x̃ with their weights, and `consistency`, KL(q(z|x̃) ‖ q(z|x)) in nats."""
+        bound = self.elbo_terms(pair.transformed, pair.transformed_latents)
+        return {
+            **super().pair_terms(pair),
+            **{f"transformed_{name}": term for name, term in bound.items()},
+            "consistency": Term(pair.transformed_latents.divergence(pair.latents), self.consistency_lambda),
+        }
 
-    def loss_weights(self, training: bool = False) -> dict[str, Weight]:
-        """The bound's weights for x̃ too, and λ for `consistency`."""
-        bound = {f"transformed_{name}": weight for name, weight in self.elbo_weights(training).items()}
-        return {**super().loss_weights(training), **bound, "consistency": self.consistency_lambda}
+    def term_names(self) -> tuple[str, ...]:
+        """Adds the names of the bound's terms on x̃."""
+        return (*super().term_names(), *(f"transformed_{name}" for name in self.bound_names()))
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        return {**super().get_config(), "consistency_lambda": self.consistency_lambda}
+        return {**super().get_config(), "consistency_lambda": configuration(self.consistency_lambda)}

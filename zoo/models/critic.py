@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal, Self
 
 import keras
 import tensorflow as tf
 
+from zoo.domains.domain import times
 from zoo.latents.posterior import Latents, sufficient_statistics
 from zoo.models.batch import Batch
 from zoo.models.contrastive import info_nce
-from zoo.models.objective import Weight
+from zoo.models.objective import Term
 from zoo.models.vae import VAE
-from zoo.parameters import Count, NonNegative, Positive, checked, nearest
+from zoo.parameters import Count, PositiveStrength, Strength, checked, nearest
+from zoo.training.live import Live, configuration
 
 # Units of the one hidden layer between z and its projection.
 _Z_WIDTH = 128
@@ -101,6 +103,9 @@ class InferenceCriticVAE(VAE):
     """
 
     adds: tuple[str, ...] = ("critic",)
+    fixed: tuple[str, ...] = ("critic", "projection_dim", "shared_layer", "critic_encoder")
+    critic_lambda = Live()
+    critic_temperature = Live(above_zero=True)
 
     @checked
     def __init__(
@@ -110,11 +115,11 @@ class InferenceCriticVAE(VAE):
         latent_dim: Count,
         *,
         critic: Literal["self", "neural", "hybrid"] = "self",
-        critic_lambda: NonNegative = 1.0,
+        critic_lambda: Strength = 1.0,
         direction: Literal["z_to_x", "x_to_z", "both"] = "z_to_x",
         side: Literal["inference", "model"] = "inference",
         projection_dim: Count = 32,
-        critic_temperature: Positive = 1.0,
+        critic_temperature: PositiveStrength = 1.0,
         shared_layer: str | None = None,
         critic_encoder: keras.Model | None = None,
         **kwargs: Any,
@@ -137,7 +142,8 @@ class InferenceCriticVAE(VAE):
         if critic == "neural":
             self.critic_encoder = critic_encoder or keras.models.clone_model(encoder)
         if critic == "hybrid":
-            self._encode_with_features = _with_features(encoder, shared_layer)
+            # Past Keras's tracking, which would save the encoder's layers a second time under other names.
+            self.__dict__["with_features"] = _with_features(encoder, shared_layer)
         if critic != "self":
             # Float32 also under mixed precision, as the scores are what a softmax is taken of.
             self.x_projection = keras.layers.Dense(projection_dim, dtype="float32", name="critic_x")
@@ -155,9 +161,10 @@ class InferenceCriticVAE(VAE):
             return
         if self.critic == "neural":
             wanted = getattr(self.critic_encoder, "input_shape", None)
-            if isinstance(wanted, tuple) and not tf.TensorShape(wanted[1:]).is_compatible_with(self.image_shape):
-                raise ValueError(f"critic_encoder: takes images of {wanted[1:]}, but the encoder of {self.image_shape}")
-            features = self.critic_encoder(keras.Input(self.image_shape)).shape
+            if isinstance(wanted, tuple) and not tf.TensorShape(wanted[1:]).is_compatible_with(self.example_shape):
+                takes = f"takes {times(wanted[1:])}, but the encoder takes {times(self.example_shape)}"
+                raise ValueError(f"critic_encoder: {takes}")
+            features = self.critic_encoder(keras.Input(self.example_shape)).shape
         else:
             features = shared_features(self.encoder, self.shared_layer).shape
         self.x_projection.build((None, math.prod(features[1:])))
@@ -170,21 +177,17 @@ class InferenceCriticVAE(VAE):
         """As in `VAE`; for the hybrid critic with the encoder's early features, from the same pass."""
         if self.critic != "hybrid":
             return super().features(x, training)
-        early, output = self._encode_with_features(x, training)
+        early, output = self.run(self.__dict__["with_features"], x, training=training)
         return output, early
 
-    def loss_terms(self, batch: Batch, latents: Latents, training: bool) -> dict[str, tf.Tensor]:
+    def loss_terms(self, batch: Batch, latents: Latents) -> dict[str, Term]:
         """Adds `critic`, −c in nats."""
-        terms = super().loss_terms(batch, latents, training)
+        terms = super().loss_terms(batch, latents)
         if self.side == "inference":
-            pairs = self._vectors(batch.x, latents.sample(), None if self.critic == "neural" else latents, training)
+            pairs = self._vectors(batch.x, latents.z, None if self.critic == "neural" else latents, batch.training)
         else:
-            pairs = self._model_vectors(tf.shape(batch.x)[0], training)
-        return {**terms, "critic": self._minus_log_softmax(*pairs)}
-
-    def loss_weights(self, training: bool = False) -> dict[str, Weight]:
-        """λ for `critic`."""
-        return {**super().loss_weights(training), "critic": self.critic_lambda}
+            pairs = self._model_vectors(batch)
+        return {**terms, "critic": Term(self._minus_log_softmax(*pairs), self.critic_lambda)}
 
     # ── Scores ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -200,7 +203,7 @@ class InferenceCriticVAE(VAE):
             training: passed to the critic's encoder.
         """
         if latents is None:
-            features = self.critic_encoder(x, training=training)
+            features = self.run(self.critic_encoder, x, training=training)
         elif self.critic == "self":
             return latents.natural_parameters(), sufficient_statistics(z)
         else:
@@ -208,17 +211,18 @@ class InferenceCriticVAE(VAE):
         of_x = self.x_projection(tf.reshape(features, [-1, math.prod(features.shape[1:])]))
         return of_x / self.critic_temperature, self.z_projection(self.z_hidden(z))
 
-    def _model_vectors(self, n: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
-        """As `_vectors`, for n pairs of the model."""
-        draws = self.draws(training)
-        z = tf.ensure_shape(draws.normal("critic/prior", tf.stack([n, self.latent_dim])), [None, self.latent_dim])
+    def _model_vectors(self, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
+        """As `_vectors`, for as many pairs of the model as the batch has examples."""
+        noise = batch.draws.normal("critic/prior", tf.stack([batch.size, self.latent_dim]))
+        z = self.sample_prior(tf.ensure_shape(noise, [None, self.latent_dim]))
         # Both networks as they are in evaluation. Batch normalisation would make every image depend on all codes, and
         # the bound is for pairs that are independent of each other; and the moving averages, by which held-out images
         # are encoded and reconstructed, shall be those of real images and their codes.
-        x = self.likelihood.sample(self.generate(z, training=False), draws, "critic/image")
+        x = self.generate(z, training=False).sample(batch.draws, "critic/image")
+        generated = replace(batch.of(x, "critic/posterior"), training=False)
         # The neural critic's own encoder never sees any other images.
-        latents = None if self.critic == "neural" else self.infer(x, False, "critic/posterior")
-        return self._vectors(x, z, latents, training)
+        latents = None if self.critic == "neural" else self.infer(generated)
+        return self._vectors(x, z, latents, batch.training)
 
     def _minus_log_softmax(self, of_x: tf.Tensor, of_z: tf.Tensor) -> tf.Tensor:
         """−log softmax of the true pair among the global batch, in nats: [batch]."""
@@ -244,11 +248,11 @@ class InferenceCriticVAE(VAE):
         return {
             **super().get_config(),
             "critic": self.critic,
-            "critic_lambda": self.critic_lambda,
+            "critic_lambda": configuration(self.critic_lambda),
             "direction": self.direction,
             "side": self.side,
             "projection_dim": self.projection_dim,
-            "critic_temperature": self.critic_temperature,
+            "critic_temperature": configuration(self.critic_temperature),
             "shared_layer": self.shared_layer,
             "critic_encoder": given,
         }
@@ -262,12 +266,10 @@ class InferenceCriticVAE(VAE):
         return super().from_config({**config, "critic_encoder": network}, custom_objects)
 
 
-def _with_features(encoder: keras.Model, shared_layer: str | None) -> Callable[..., list[tf.Tensor]]:
-    """The encoder as a function of (x, training) that returns its early features and its output, run once."""
+def _with_features(encoder: keras.Model, shared_layer: str | None) -> keras.Model:
+    """The encoder as a model that gives its early features and its output, run once."""
     features = shared_features(encoder, shared_layer)
     try:
-        both = keras.Model(encoder.inputs[0], [features, encoder.outputs[0]], dtype=encoder.dtype_policy)
+        return keras.Model(encoder.inputs[0], [features, encoder.outputs[0]], dtype=encoder.dtype_policy)
     except ValueError:
         raise ValueError("critic: 'hybrid' has no layer to share: the encoder's are those of another model") from None
-    # A function, as Keras would save the layers of a model a second time, under the names of this one.
-    return lambda x, training: both(x, training=training)

@@ -8,9 +8,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from zoo.latents.posterior import Latents
+from zoo.latents.posterior import Latents, Path
 from zoo.models.batch import Batch
-from zoo.models.objective import Weight, weighted_sum
+from zoo.models.objective import Term, weighted_sum
 from zoo.models.vae import VAE
 from zoo.parameters import Count, checked
 
@@ -52,38 +52,39 @@ class IWAE(VAE):
 
     # ── Hooks ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def elbo_terms(self, batch: Batch, latents: Latents, training: bool) -> dict[str, tf.Tensor]:
-        """Adds `negative_bound`, −log 1/k Σ wₛ in nats."""
-        weights = {"distortion": 1.0, **self.rate_weights(training)}
+    def elbo_terms(self, batch: Batch, latents: Latents) -> dict[str, Term]:
+        """Adds `negative_bound`, −log 1/k Σ wₛ in nats; it alone is optimised, what it is made of is reported."""
         if self.samples == 1:
-            terms = super().elbo_terms(batch, latents, training)
-            return {**terms, "negative_bound": weighted_sum(terms, weights)}
-        terms = self.rate_terms(batch, latents, training)
-        z = self._importance_samples(batch, latents, training)
-        reconstructions = self.generate(z, training)
-        log_likelihood = reconstructions.log_prob(batch.x)
-        rates = self.sampled_rate(batch, latents, z, training)
-        costs = weighted_sum({"distortion": -log_likelihood, **rates}, weights)
+            terms = super().elbo_terms(batch, latents)
+            inside = {name: terms[name] for name in ("distortion", "rate", *self.rate_parts)}
+            bound = weighted_sum(inside, self.step.value)
+            return terms | {name: term.reported() for name, term in inside.items()} | {"negative_bound": Term(bound)}
+        path = self._importance_samples(batch, latents)
+        reconstructions = self.generate(path.z, batch.given, batch.training)
+        log_likelihood = reconstructions.log_prob(batch.x, batch.mask)
+        rates = self.sampled_rate(batch, latents, path)
+        costs = weighted_sum({"distortion": Term(-log_likelihood), **rates}, self.step.value)
         bound = tf.reduce_logsumexp(-costs, axis=0) - math.log(self.samples)
-        terms |= {name: tf.reduce_mean(rate, 0) for name, rate in rates.items() if name != "rate"}
-        terms |= {"distortion": -tf.reduce_mean(log_likelihood, 0), "negative_bound": -bound}
-        if "sum_of_squares" in self.elbo_weights():
-            squares = tf.square(batch.x - reconstructions.mean())
-            terms["sum_of_squares"] = tf.reduce_mean(tf.reduce_sum(squares, list(range(2, squares.shape.rank))), 0)
-        return terms
+        means = {name: Term(tf.reduce_mean(term.value, 0), 0.0) for name, term in rates.items()}
+        figures = reconstructions.figures(batch.x, batch.mask)
+        terms = {**self.rate_terms(batch, latents)}
+        return {
+            **terms,
+            # The rate in closed form says more than the mean of its samples.
+            **means,
+            "rate": terms["rate"].reported(),
+            **{name: Term(tf.reduce_mean(value, 0), 0.0) for name, value in figures.items()},
+            "distortion": Term(-tf.reduce_mean(log_likelihood, 0), 0.0),
+            "negative_bound": Term(-bound),
+        }
 
-    def elbo_weights(self, training: bool = False) -> dict[str, Weight]:
-        """The bound alone is optimised; what it is made of is reported."""
-        inside = dict.fromkeys(("distortion", *self.rate_weights()), 0.0)
-        return {**super().elbo_weights(training), **inside, "negative_bound": 1.0}
-
-    def _importance_samples(self, batch: Batch, latents: Latents, training: bool) -> tf.Tensor:
+    def _importance_samples(self, batch: Batch, latents: Latents) -> Path:
         # The first is the sample that the other methods' terms see.
-        first = latents.sample()
-        shape = [tf.shape(first)[0], self.samples - 1, first.shape[1]]
-        noise = self.draws(training).normal(f"{batch.stream}/importance", shape)
-        further = latents.draw(tf.transpose(noise, [1, 0, 2]))
-        return tf.concat([first[None], further], axis=0)
+        shape = tf.stack([batch.size, self.samples - 1, self.latent_dim])
+        noise = batch.draws.normal(f"{batch.stream}/importance", shape)
+        noise = tf.ensure_shape(tf.transpose(noise, [1, 0, 2]), [self.samples - 1, None, self.latent_dim])
+        further = latents.posterior.sample(noise)
+        return latents.posterior.along(tf.concat([latents.z[None], further.z], axis=0))
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

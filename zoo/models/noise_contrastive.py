@@ -11,10 +11,12 @@ import tensorflow as tf
 
 from zoo.latents.posterior import Latents
 from zoo.models.batch import Batch
-from zoo.models.codec import Posterior
-from zoo.models.objective import Weight
+from zoo.models.codec import Codes
+from zoo.models.objective import Term
 from zoo.models.vae import VAE
-from zoo.parameters import Count, NonNegative, Positive, checked
+from zoo.networks.normalization import moving_averages_kept
+from zoo.parameters import Count, NonNegative, Positive, Strength, checked
+from zoo.training.live import Live, configuration
 
 
 @checked
@@ -42,7 +44,7 @@ def optimal_prior_variance(K: Positive, beta: NonNegative, delta: NonNegative) -
     return 1.0 / (share + (1.0 - share) / K / K)
 
 
-def tuned_prior_variance(posteriors: Posterior, bound: float) -> float:
+def tuned_prior_variance(posteriors: Codes, bound: float) -> float:
     """The v between 1 and `bound` whose prior N(0, v·I) gives the highest ELBO   (paper: section 6.2).
 
     v moves the rate alone, whose mean falls until v is the mean of loc² + scale² over examples and dimensions, and
@@ -65,10 +67,8 @@ class NoiseContrastiveVAE(VAE):
     The noise x_n is either x plus Gaussian noise, or a sample of the current decoder at samples of the prior, through
     which no gradient reaches the decoder. It is encoded, but never decoded: a step costs a pass through the encoder
     more than a VAE's, with `noise="decoder"` also one through the decoder, forward only. Batch
-    normalisation takes the noise as a batch of its own, which its moving averages follow like any other.
-
-    With δ = 0 the loss is the β-VAE's. The noise's rate is then only reported: the noise is encoded as in evaluation,
-    so that the moving averages of batch normalisation are the β-VAE's too.
+    normalisation takes the noise as a batch of its own; its moving averages, by which held-out examples are encoded,
+    are those of the data. With δ = 0 the loss, and all that it leaves behind, is the β-VAE's.
 
     Example:
         >>> model = NoiseContrastiveVAE(encoder, decoder, latent_dim=32, delta=0.1, K=5.0)
@@ -89,6 +89,7 @@ class NoiseContrastiveVAE(VAE):
     """
 
     adds: tuple[str, ...] = ("noise_rate",)
+    delta = Live()
 
     @checked
     def __init__(
@@ -97,7 +98,7 @@ class NoiseContrastiveVAE(VAE):
         decoder: keras.Model,
         latent_dim: Count,
         *,
-        delta: NonNegative = 0.1,
+        delta: Strength = 0.1,
         K: Positive = 5.0,
         noise: Literal["gaussian", "decoder"] = "gaussian",
         noise_scale: Positive = 0.01,
@@ -111,41 +112,38 @@ class NoiseContrastiveVAE(VAE):
 
     # ── Hooks ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def loss_terms(self, batch: Batch, latents: Latents, training: bool) -> dict[str, tf.Tensor]:
-        """Adds `noise_rate`, KL(q(z|x_n) ‖ N(0, K²I)) in nats."""
-        terms = super().loss_terms(batch, latents, training)
-        # What is only reported must leave no trace in the encoder.
-        optimised = training and self.delta > 0
-        noise = self.infer(self.noise_images(batch, training), optimised, stream=f"{batch.stream}/noise")
-        return {**terms, "noise_rate": noise.rate(prior_scale=self.K)}
+    def loss_terms(self, batch: Batch, latents: Latents) -> dict[str, Term]:
+        """Adds `noise_rate`, KL(q(z|x_n) ‖ N(0, K²I)) in nats; warm-up leaves its weight alone."""
+        terms = super().loss_terms(batch, latents)
+        noise = batch.of(self.noise_examples(batch), f"{batch.stream}/noise")
+        # Batch normalisation takes the noise as a batch of its own, but its moving averages are those of the data.
+        with moving_averages_kept(self.encoder):
+            found = self.infer(noise)
+        return {**terms, "noise_rate": Term(found.rate(self.prior.widened(self.K)), self.delta)}
 
-    def noise_images(self, batch: Batch, training: bool) -> tf.Tensor:
+    def noise_examples(self, batch: Batch) -> tf.Tensor:
         """One x_n for each example, without gradient: [batch, ...].
 
         Args:
-            batch: the images; of them decoder noise takes no more than their number.
-            training: which of the step's random numbers to use; the decoder runs as in evaluation anyway.
+            batch: the examples; of them decoder noise takes no more than their number, and its decoder runs as in
+                evaluation.
         """
-        draws = self.draws(training)
         # A draw's static shape is unknown, and the networks need theirs.
         if self.noise == "gaussian":
-            noise = draws.normal("noise/pixels", tf.shape(batch.x))
+            noise = batch.draws.normal("noise/pixels", tf.shape(batch.x))
             return batch.x + self.noise_scale * tf.ensure_shape(noise, batch.x.shape)
-        z = draws.normal("noise/prior", [tf.shape(batch.x)[0], self.latent_dim])
-        reconstruction = self.generate(tf.ensure_shape(z, [None, self.latent_dim]), training=False)
-        return tf.stop_gradient(self.likelihood.sample(reconstruction, draws, "noise/pixels"))
+        noise = batch.draws.normal("noise/prior", tf.stack([batch.size, self.latent_dim]))
+        z = self.sample_prior(tf.ensure_shape(noise, [None, self.latent_dim]))
+        return tf.stop_gradient(self.generate(z, training=False).sample(batch.draws, "noise/pixels"))
 
-    def loss_weights(self, training: bool = False) -> dict[str, Weight]:
-        """δ for `noise_rate`, which warm-up leaves alone."""
-        return {**super().loss_weights(training), "noise_rate": self.delta}
-
-    def evaluation_priors(self, validation: Callable[[], Posterior] | None) -> dict[str, float]:
+    def evaluation_priors(self, validation: Callable[[], Codes] | None) -> dict[str, float]:
         """`optimal`, f(K, β, δ), and `tuned`, on the validation split between 1 and f; none where β = δ = 0."""
         priors = super().evaluation_priors(validation)
+        beta, delta = (float(Live.of(self, name)) for name in ("beta", "delta"))
         # f is for the two rates; a method that weighs the rate's parts apart has another objective.
-        if (self.beta == 0 and self.delta == 0) or set(self.rate_weights()) != {"rate"}:
+        if (beta == 0 and delta == 0) or self.rate_parts != ("rate",):
             return priors
-        optimal = optimal_prior_variance(self.K, self.beta, self.delta)
+        optimal = optimal_prior_variance(self.K, beta, delta)
         tuned = {} if validation is None else {"tuned": tuned_prior_variance(validation(), optimal)}
         return {**priors, "optimal": optimal, **tuned}
 
@@ -153,5 +151,5 @@ class NoiseContrastiveVAE(VAE):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        own = {"delta": self.delta, "K": self.K, "noise": self.noise, "noise_scale": self.noise_scale}
+        own = {"delta": configuration(self.delta), "K": self.K, "noise": self.noise, "noise_scale": self.noise_scale}
         return {**super().get_config(), **own}

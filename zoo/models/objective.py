@@ -1,59 +1,90 @@
-"""The one training step that all ordinary methods share.
+"""From a batch to named terms, and from terms to one number an example.
 
-`VAE` and its subclasses say what the terms of a loss are; this says how a batch becomes terms, terms become one
-number, and the number becomes a step of the optimiser, on one device or on many.
+`VAE` and its subclasses say what the terms of a loss are; `step` turns the number into a move of the weights.
 """
 
 from __future__ import annotations
 
-import re
-from typing import Any, TypeAlias
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from zoo import replicas
-from zoo.data.pixels import to_unit_interval
+from zoo.domains import Domain
 from zoo.latents.posterior import Latents
-from zoo.models.batch import Batch, images_of, split_index
+from zoo.likelihoods import Likelihood
+from zoo.models.batch import Batch, split_index
 from zoo.randomness import Draws
+from zoo.training.players import MAIN, Player
+from zoo.training.schedules import Schedule
 
-# A number, or a scalar tensor while it grows.
-Weight: TypeAlias = "float | tf.Tensor"
+
+class Term(NamedTuple):
+    """One entry of an objective.
+
+    Attributes:
+        value: one number an example, [batch]; in nats unless the term's name says otherwise.
+        weight: a number, a scalar tensor, a variable, or a schedule of the step; the number 0 only reports the value.
+        player: whose loss it belongs to.
+    """
+
+    value: tf.Tensor
+    weight: Any = 1.0
+    player: str = MAIN
+
+    def reported(self) -> Term:
+        """The same value with no part in any loss."""
+        return self._replace(weight=0.0)
 
 
-def weighted_sum(terms: dict[str, tf.Tensor], weights: dict[str, Weight]) -> tf.Tensor:
-    """Σ weight · term: [batch].
+def weighted_sum(terms: Mapping[str, Term], step: Any = 0) -> tf.Tensor:
+    """Σ weight · value: [batch].
 
     In the order of their names, so that it does not depend, to the last bit, on the order in which methods were
     combined. A term of weight 0 is left out, not multiplied: 0 · inf would spoil the rest.
     """
-    active = sorted(name for name, weight in weights.items() if isinstance(weight, tf.Tensor) or weight)
-    return tf.add_n([weights[name] * terms[name] for name in active])
+    found = []
+    for name in sorted(terms):
+        value, weight, _ = terms[name]
+        if isinstance(weight, Schedule):
+            weight = weight(step)
+        if isinstance(weight, int | float):
+            if weight:
+                found.append(weight * value)
+        else:
+            found.append(tf.math.multiply_no_nan(value, tf.cast(tf.convert_to_tensor(weight), value.dtype)))
+    return tf.add_n(found)
 
 
-class ObjectiveModel(keras.Model):
+class Objective(keras.Model):
     """A Keras model whose loss is a weighted sum of named terms, one value per example each.
 
-    Subclasses give `seed`, `warmup_steps` and the hooks. Running means of all terms, of `loss` and of `elbo` are
-    its Keras metrics, under the terms' own names.
+    Subclasses give `seed`, `warmup_steps`, `domain`, `likelihood` and the hooks. Running means of all terms, of `loss`
+    and of `elbo` are its Keras metrics, under the terms' own names.
     """
 
-    # The terms that a method claims for itself; the names of its metrics.
+    # The terms that a method adds; the names of its metrics.
     adds: tuple[str, ...] = ()
-    # Whether training takes `{"x": images, "index": their numbers in the training set}`.
+    # Whether training takes `{"x": examples, "index": their numbers in the training set}`.
     needs_index: bool = False
 
     seed: int
     warmup_steps: int
-    trackers: list[keras.metrics.Metric]
+    domain: Domain
+    likelihood: Likelihood
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.__dict__["trackers"] = []
+        # Past Keras's attribute tracking: none of these is a part of the model's saved state.
+        self.__dict__.update(trackers=[], stepping=False, live_variables={}, activity=[], player_optimizers={})
+        # Compiled functions by what they do.
+        self.__dict__["calls"] = {}
         self.step = self._counter("step")
         self.evaluation_step = self._counter("evaluation_step")
+        # How often gradients were computed since they were last applied.
+        self.pending = self._counter("pending")
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -78,211 +109,131 @@ class ObjectiveModel(keras.Model):
 
     # ── Hooks ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def view(self, x: tf.Tensor, training: bool) -> tf.Tensor:
-        """The batch that the ELBO sees, from the original one, both [batch, ...] in the unit interval."""
-        return x
+    def view(self, batch: Batch) -> tf.Tensor:
+        """The examples that the bound is taken on, from `batch.original`: [batch, ...]."""
+        return batch.x
 
-    def infer(self, x: tf.Tensor, training: bool = False, stream: str = "posterior") -> Latents:
-        """q(z|x), p(z) and a sample."""
+    def infer(self, batch: Batch) -> Latents:
+        """q(z|x), p(z) and a sample, for `batch.x`."""
         raise NotImplementedError
 
-    def loss_terms(self, batch: Batch, latents: Latents, training: bool) -> dict[str, tf.Tensor]:
-        """The terms of the loss, unweighted, in nats unless their name says otherwise: each [batch].
+    def loss_terms(self, batch: Batch, latents: Latents) -> dict[str, Term]:
+        """The terms of the objective by name, each with its weight.
 
         In evaluation a term may be missing that held-out examples cannot have.
 
         Args:
-            batch: the images, before and after `view`.
-            latents: as `infer` gave them for `batch.x`.
-            training: False in evaluation.
+            batch: the examples, before and after `view`.
+            latents: as `infer` gave them for the batch.
         """
         raise NotImplementedError
 
-    def loss_weights(self, training: bool = False) -> dict[str, Weight]:
-        """The weight of every term that `loss_terms` returns; 0 for what is only reported."""
-        raise NotImplementedError
+    def players(self) -> list[Player]:
+        """Who moves, in this order; `Player("model")` owns all variables that no other player names."""
+        return [Player(MAIN)]
 
     def after_step(self) -> None:
-        """Runs after the optimiser's step: moving averages and the like."""
+        """Runs after the optimisers' steps: moving averages and the like."""
 
-    def check_images(self, x: Any, where: str) -> None:
-        """Raises ValueError, naming `where`, for what is no batch of images for this model; builds it if it is not.
+    def term_names(self) -> tuple[str, ...]:
+        """The names of all terms: those that the classes add, and what the likelihood reports."""
+        added = (term for base in reversed(type(self).__mro__) for term in base.__dict__.get("adds", ()))
+        return (*added, *self.likelihood.reported)
 
-        Args:
-            x: an array, a tensor, or a data set, of which the shape is all that can be checked; others pass.
-            where: what holds the images, for the message.
-        """
+    def bound_names(self) -> tuple[str, ...]:
+        """The names of the terms that the classes add to the bound itself, which a method may take twice."""
+        hooks = {"elbo_terms", "rate_terms"}
+        added = (base.__dict__.get("adds", ()) for base in reversed(type(self).__mro__) if hooks & set(base.__dict__))
+        return (*(term for terms in added for term in terms), *self.likelihood.reported)
 
-    def check_index(self, x: Any) -> None:
-        """Raises ValueError for examples, as `fit` got them, whose numbers the method cannot train on."""
+    # ── The objective ────────────────────────────────────────────────────────────────────────────────────────
 
-    def check_batch(self, size: int) -> None:
-        """Raises ValueError where the method cannot train on batches of this size."""
-
-    # ── The step ─────────────────────────────────────────────────────────────────────────────────────────────
-
-    def draws(self, training: bool) -> Draws:
+    def draws(self, training: bool, phase: str | None = None) -> Draws:
         """This step's random numbers; the n-th batch of an evaluation has the same in every evaluation."""
         step = self.step if training else self.evaluation_step
-        return Draws(self.seed, step.value, "training" if training else "evaluation")
+        return Draws(self.seed, step.value, phase or ("training" if training else "evaluation"))
 
-    def warm_up(self, training: bool) -> Weight:
+    def warm_up(self, training: bool) -> float | tf.Tensor:
         """The factor of the rate's weight: min(1, step / warmup_steps) in training, 1 in evaluation."""
         if not (training and self.warmup_steps):
             return 1.0
         return tf.minimum(1.0, tf.cast(self.step.value, tf.float32) / self.warmup_steps)
 
-    def objective(self, x: Any, training: bool) -> dict[str, tf.Tensor]:
-        """All terms of a batch of raw pixels, with `loss` (their weighted sum) and `elbo`: each [batch].
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """Around what computes the objective: hyperparameters that can change are tensors, layers' losses are kept."""
+        before = self.stepping, self.activity
+        self.__dict__.update(stepping=True, activity=[])
+        try:
+            yield
+        finally:
+            self.__dict__.update(stepping=before[0], activity=before[1])
+
+    def batch(self, x: Any, training: bool, phase: str | None = None) -> Batch:
+        """The batch that the hooks see, from raw examples.
 
         Args:
-            x: images, or `{"x": images, "index": their numbers in the training set}`.
+            x: examples, or `{"x": examples, "index": their numbers in the training set}`.
+            training: False in evaluation.
+            phase: keeps the draws of several passes of one step apart.
+        """
+        raw, index = split_index(x)
+        original = self.domain.prepare(tf.convert_to_tensor(raw))
+        mask = self.domain.mask(original)
+        batch = Batch(original, original, self.draws(training, phase), training, original, mask, index)
+        return batch.of(self.view(batch), batch.stream)
+
+    def _terms(self, x: Any, training: bool, phase: str | None = None) -> dict[str, Term]:
+        batch = self.batch(x, training, phase)
+        terms = self.loss_terms(batch, self.infer(batch))
+        known, names = self.term_names(), {player.name for player in self.players()}
+        for name, term in terms.items():
+            if name not in known:
+                raise ValueError(
+                    f"{type(self).__name__}: loss_terms gives {name!r}, which no class names: adds = ({name!r},)"
+                )
+            if term.player not in names:
+                raise ValueError(f"{type(self).__name__}: {name!r}: no player {term.player!r}; one of: {sorted(names)}")
+        if training and (missing := [name for name in known if name not in terms]):
+            raise ValueError(f"{type(self).__name__}: adds {missing[0]!r}, but loss_terms does not give it")
+        return terms
+
+    def _loss(self, terms: Mapping[str, Term], player: str) -> tf.Tensor:
+        own = {name: term for name, term in terms.items() if term.player == player}
+        if not own:
+            raise ValueError(
+                f"{type(self).__name__}: player {player!r} has no term; give one, Term(value, player={player!r})"
+            )
+        return weighted_sum(own, self.step.value)
+
+    def _values(self, terms: Mapping[str, Term]) -> dict[str, tf.Tensor]:
+        """All terms by name, with `loss` (the main player's) and, where there is one, the ELBO."""
+        found = {"loss": self._loss(terms, MAIN), **{name: term.value for name, term in terms.items()}}
+        if self.likelihood.normalised:
+            found["elbo"] = -found["distortion"] - found["rate"]
+        return found
+
+    def objective(self, x: Any, training: bool) -> dict[str, tf.Tensor]:
+        """All terms of a batch of raw examples, with `loss` (their weighted sum) and `elbo`: each [batch].
+
+        It moves nothing and counts no step: for a training loop of one's own there are `compute_gradients` and
+        `apply_gradients`. A likelihood that is not normalised has no `elbo`.
+
+        Args:
+            x: examples, or `{"x": examples, "index": their numbers in the training set}`.
             training: False in evaluation.
         """
-        images, index = split_index(x)
-        original = to_unit_interval(images)
-        batch = Batch(self.view(original, training), original, index)
-        latents = self.infer(batch.x, training, batch.stream)
-        terms = self.loss_terms(batch, latents, training)
-        weights = self.loss_weights(training)
-        if not training:
-            weights = {name: weight for name, weight in weights.items() if name in terms}
-        loss = weighted_sum(terms, weights)
-        return {"loss": loss, **terms, "elbo": -terms["distortion"] - terms["rate"]}
+        with self._at_work():
+            return self._values(self._terms(x, training))
 
-    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
-        """One step of the optimiser on a batch x, (x, y) or (x, y, sample_weight); y is never trained on.
+    def run(self, network: Any, *inputs: Any, training: bool = False) -> Any:
+        """Calls one of the model's networks, and keeps the losses that its layers add for this pass.
 
-        The loss is the mean over the global batch, weighted by `sample_weight` [batch] where it is given. Regularisers
-        of the networks' own layers are minimised along with it, but are no part of what `loss` reports.
+        Keras keeps a layer's losses of the last call only; a network that runs on several views has several.
         """
-        x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        with tf.GradientTape() as tape:
-            terms = self.objective(x, training=True)
-            weights = tf.ones_like(terms["loss"]) if sample_weight is None else sample_weight
-            # A column of weights would broadcast to all pairs of examples.
-            weights = tf.reshape(tf.cast(weights, terms["loss"].dtype), [-1])
-            # Keras adds the replicas' gradients up: each replica contributes its part of the global mean.
-            global_weight = replicas.total(tf.reduce_sum(weights))
-            loss = tf.math.divide_no_nan(tf.reduce_sum(weights * terms["loss"]), global_weight)
-            if self.losses:
-                loss += tf.add_n(self.losses) / tf.distribute.get_strategy().num_replicas_in_sync
-            scaled = self.optimizer.scale_loss(loss)
-        variables = self.trainable_weights
-        gradients = replicas.synchronised(tape.gradient(scaled, variables), self.optimizer)
-        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        self.step.assign_add(1)
-        self.after_step()
-        return self._track(terms, sample_weight)
-
-    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
-        """The same terms on a batch of held-out data, with the ELBO on the images as they are."""
-        x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        terms = self.objective(x, training=False)
-        self.evaluation_step.assign_add(1)
-        return self._track(terms, sample_weight)
-
-    def _track(self, terms: dict[str, tf.Tensor], sample_weight: tf.Tensor | None) -> dict[str, tf.Tensor]:
-        present = [tracker for tracker in self.trackers if tracker.name in terms]
-        for tracker in present:
-            tracker.update_state(terms[tracker.name], sample_weight=sample_weight)
-        return {tracker.name: tracker.result() for tracker in present}
-
-    @property
-    def metrics(self) -> list[keras.metrics.Metric]:
-        """Running means of `loss`, of every term and of `elbo`."""
-        return list(self.trackers)
-
-    def _maybe_symbolic_build(self, *args: Any, **kwargs: Any) -> None:
-        # Keras's averages the replicas' batches first, which fails where one has an image more than another.
-        if not self.built:
-            super()._maybe_symbolic_build(*args, **kwargs)
-        elif self.optimizer is not None and not self.optimizer.built:
-            with self.distribute_strategy.scope():
-                self.optimizer.build(self.trainable_variables)
-
-    def _get_metrics_result_or_logs(self, logs: dict[str, Any]) -> dict[str, Any]:
-        # Keras takes the running means, over replicas, only where the logs name all of them; else it averages the
-        # replicas' own. A term that held-out examples cannot have would spoil the others.
-        known = {tracker.name: tracker.result() for tracker in self.trackers if tracker.name in logs}
-        return {**logs, **known}
-
-    def reset_metrics(self) -> None:
-        """Starts the running means, and the evaluation's noise, anew."""
-        super().reset_metrics()
-        self.evaluation_step.assign(0)
-
-    def fit(
-        self, x: Any = None, y: Any = None, batch_size: int | None = None, *args: Any, **kwargs: Any
-    ) -> keras.callbacks.History:
-        """As Keras's; arrays are checked first.
-
-        Raises:
-            ValueError: arrays with the wrong shape for the encoder, NaN pixels, pixels that the likelihood does not
-                take, or a batch that the method cannot work with.
-        """
-        self.check_images(x, "fit")
-        self.check_index(x)
-        validation = kwargs.get("validation_data")
-        held_out = validation[0] if isinstance(validation, tuple | list) else validation
-        self.check_images(held_out, "validation_data")
-        if (size := self._batch_size(x, batch_size)) is not None:
-            self.check_batch(size)
-        try:
-            return super().fit(x, y, batch_size, *args, **kwargs)
-        except tf.errors.InvalidArgumentError as error:
-            # An assertion of ours inside the graph says what is wrong with the data; the rest is where.
-            if found := re.search(r"assertion failed: \[(.+)", error.message):
-                raise ValueError(f"fit: {found.group(1).replace('] [', ' ').rstrip(']')}") from None
-            raise
-
-    def train_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
-        """As Keras's; the batch's size is checked first, as in `fit`."""
-        self.check_batch(len(images_of(x)))
-        return super().train_on_batch(x, *args, **kwargs)
-
-    def _batch_size(self, x: Any, batch_size: int | None) -> int | None:
-        """How many examples the first batch of `fit` has; None where only its generator knows."""
-        shape = tf.TensorShape(getattr(images_of(x), "shape", None))
-        if not isinstance(x, tf.data.Dataset):
-            return min(batch_size or 32, shape[0]) if shape.rank and shape[0] else None
-        if shape.rank and shape[0] is None and type(self).check_batch is not ObjectiveModel.check_batch:
-            first = next(iter(x.take(1)))
-            shape = images_of(first[0] if isinstance(first, tuple) else first).shape
-        return shape[0] if shape.rank else None
-
-    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """As Keras's; arrays are checked first, as in `fit`."""
-        self.check_images(x, "evaluate")
-        return super().evaluate(x, *args, **kwargs)
-
-    def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
-        """As Keras's, the model's reconstructions; arrays are checked first, as in `fit`."""
-        self.check_images(x, "predict")
-        return super().predict(x, *args, **kwargs)
-
-    def compile(self, optimizer: Any = "adam", jit_compile: bool = False, **kwargs: Any) -> None:
-        """As Keras's; the objective is the model's own.
-
-        Args:
-            optimizer: name or object.
-            jit_compile: XLA; off by default because it makes the step slower on CPUs.
-            **kwargs: `run_eagerly`, `steps_per_execution`, ….
-
-        Raises:
-            ValueError: a loss or metrics.
-        """
-        for name in ("loss", "metrics", "weighted_metrics", "loss_weights"):
-            if kwargs.get(name):
-                raise ValueError(f"{type(self).__name__}.compile: no {name}; the objective is the model's own")
-        super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
-        with self.distribute_strategy.scope():
-            trackers = [keras.metrics.Mean(n) for n in ("loss", *self.loss_weights(), "elbo")]
-        # Past Keras's attribute tracking: running means are no part of the model's saved state.
-        self.__dict__["trackers"] = trackers
-
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compiles a loaded model as the saved one was, the optimiser's state included."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        if self.built:
-            self.optimizer.build(self.trainable_variables)
+        outputs = network(inputs[0] if len(inputs) == 1 else list(inputs), training=training)
+        if training and self.stepping:
+            regularised = sum(v.regularizer is not None for v in network.trainable_variables)
+            losses = list(network.losses)
+            self.activity.extend(losses[: len(losses) - regularised])
+        return outputs

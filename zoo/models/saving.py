@@ -1,14 +1,18 @@
-"""Loading saved models. Importing this module registers with Keras every class that a saved model can hold."""
+"""Loading saved models. Importing this module registers with Keras every class of the zoo that one can hold."""
 
 from __future__ import annotations
 
 import importlib
+import json
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 
-from zoo.models import METHODS
+from zoo import outside
+from zoo.models import METHODS, method
 
 if TYPE_CHECKING:
     from zoo.models.vae import VAE
@@ -20,12 +24,56 @@ for _name in METHODS:
 def load_model(path: str | Path) -> VAE:
     """The model of a `.keras` file, with its networks, its weights and its optimiser's state.
 
-    `keras.saving.load_model` does the same in any process that has imported `zoo`.
+    `keras.saving.load_model` does the same in any process that has imported `zoo`, but for classes from outside the
+    zoo, which it must have been told of. Here their modules are imported: those of a run from where the run found
+    them, others from Python's path, the current folder or beside the file. So load only files that you trust.
 
     Args:
         path: of the file that `model.save` wrote.
 
     Raises:
-        ValueError: no such file, none of a model, or one that needs a class of yours that has not been imported.
+        ValueError: no such file, none of a model, or one that needs a class that cannot be imported.
     """
-    return keras.saving.load_model(Path(path))
+    file = Path(path)
+    return keras.saving.load_model(file, custom_objects=_from_outside(file))
+
+
+def _from_outside(file: Path) -> dict[str, Any]:
+    """The classes and functions that a file needs and neither the zoo nor Keras has, by their names in the file."""
+    try:
+        with zipfile.ZipFile(file) as parts:
+            config = json.loads(parts.read("config.json"))
+    except Exception:  # Keras says what is wrong with the file.
+        return {}
+    found: dict[str, Any] = {}
+    folders = outside.folders_for(file)
+    for name, given in _names(config):
+        if given == "methods":
+            if "<locals>" not in name:
+                method(name, folders)
+        elif keras.saving.get_registered_object(given) is None:
+            thing = outside.find(name, "any", folders)
+            # Its author may have registered it in the module that has just been imported.
+            if keras.saving.get_registered_object(given) is None:
+                found[given] = thing
+    return found
+
+
+def _names(tree: Any) -> Iterator[tuple[str, str]]:
+    """(`module:Name`, the name that Keras looks up) of all that is from outside; of combined methods `methods`."""
+    if isinstance(tree, list):
+        for value in tree:
+            yield from _names(value)
+    elif isinstance(tree, dict):
+        module, named = tree.get("module"), tree.get("class_name")
+        if isinstance(module, str) and isinstance(named, str) and module.partition(".")[0] not in _KNOWN:
+            name = tree["config"] if named == "function" else named
+            yield f"{module}:{name}", name if named == "function" else tree.get("registered_name") or name
+        if module == "zoo.models.combination":
+            yield from ((name, "methods") for name in tree["config"]["methods"] if outside.is_outside(name))
+        for value in tree.values():
+            yield from _names(value)
+
+
+# Modules whose classes Keras finds by itself.
+_KNOWN = {"builtins", "keras", "zoo"}

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple, Self
 
 import keras
-import tensorflow as tf
 
 from zoo.augmentation.affine import RandomAffine
-from zoo.augmentation.images import apply_views
+from zoo.augmentation.view import View, apply_views
+from zoo.domains.images import Images
 from zoo.latents.posterior import Latents
 from zoo.models.batch import Batch
+from zoo.models.objective import Term
 from zoo.models.vae import VAE
 from zoo.parameters import Count, NonNegative, checked
 
@@ -77,40 +77,48 @@ class TransformedVAE(VAE):
         ):
             raise ValueError(f"transformations: must be a list of Keras layers, got {transformations!r}")
         self.given_transformations = transformations is not None
-        if transformations is None:
-            transformations = [RandomAffine(translate, rotate, scale)]
-        self.transformations = list(transformations)
+        self.transformations = None if transformations is None else list(transformations)
 
     def build(self, input_shape: tuple) -> None:
         """As in `VAE`.
 
         Raises:
-            ValueError: a translation out of the image, or inputs that are no images.
+            ValueError: a translation out of the image, or examples for which there is no transformation by default.
         """
+        if self.transformations is None:
+            domain = self._domain_for(input_shape[1:])
+            own = isinstance(domain, Images)
+            self.transformations = (
+                [RandomAffine(self.translate, self.rotate, self.scale)] if own else domain.transformations()
+            )
         super().build(input_shape)
         for layer in self.transformations:
-            if isinstance(layer, RandomAffine):
-                layer.check_size(self.image_shape)
+            if isinstance(layer, View):
+                layer.check_size(self.example_shape)
+
+    def view_layers(self) -> list[keras.layers.Layer]:
+        """Adds the transformations."""
+        return [*super().view_layers(), *(self.transformations or [])]
 
     # ── Hooks ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def loss_terms(self, batch: Batch, latents: Latents, training: bool) -> dict[str, tf.Tensor]:
+    def loss_terms(self, batch: Batch, latents: Latents) -> dict[str, Term]:
         """Adds those of `pair_terms`."""
-        terms = super().loss_terms(batch, latents, training)
-        x = apply_views(self.transformations, batch.x, self.draws(training), "transformed")
-        transformed = replace(batch, x=x, stream="transformed")
-        pair = Pair(batch, latents, transformed, self.infer(x, training, "transformed"))
-        return {**terms, **self.pair_terms(pair, training)}
+        terms = super().loss_terms(batch, latents)
+        transformed = batch.of(
+            apply_views(self.transformations or [], batch.x, batch.draws, "transformed"), "transformed"
+        )
+        return {**terms, **self.pair_terms(Pair(batch, latents, transformed, self.infer(transformed)))}
 
-    def pair_terms(self, pair: Pair, training: bool) -> dict[str, tf.Tensor]:
-        """The terms that need both images, each [batch]: a cooperative hook for subclasses."""
+    def pair_terms(self, pair: Pair) -> dict[str, Term]:
+        """The terms that need an example and its transformation: a cooperative hook for subclasses."""
         return {}
 
     # ── Round trips ──────────────────────────────────────────────────────────────────────────────────────────
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        layers = [keras.saving.serialize_keras_object(layer) for layer in self.transformations]
+        layers = [keras.saving.serialize_keras_object(layer) for layer in self.transformations or []]
         own = {"translate": self.translate, "rotate": self.rotate, "scale": self.scale}
         return {**super().get_config(), **own, "transformations": layers if self.given_transformations else None}
 

@@ -8,9 +8,10 @@ import keras
 import tensorflow as tf
 
 from zoo import replicas
-from zoo.models.objective import Weight
+from zoo.models.objective import Term
 from zoo.models.transformed import Pair, TransformedVAE
-from zoo.parameters import Count, NonNegative, checked
+from zoo.parameters import Count, NonNegative, Strength, checked
+from zoo.training.live import Live, configuration
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -38,6 +39,7 @@ class TripletVAE(TransformedVAE):
     """
 
     adds: tuple[str, ...] = ("triplet",)
+    triplet_weight = Live()
 
     @checked
     def __init__(
@@ -46,7 +48,7 @@ class TripletVAE(TransformedVAE):
         decoder: keras.Model,
         latent_dim: Count,
         *,
-        triplet_weight: NonNegative = 1.0,
+        triplet_weight: Strength = 1.0,
         margin: NonNegative = 1.0,
         **kwargs: Any,
     ) -> None:
@@ -54,9 +56,8 @@ class TripletVAE(TransformedVAE):
         self.triplet_weight = triplet_weight
         self.margin = margin
 
-    def pair_terms(self, pair: Pair, training: bool) -> dict[str, tf.Tensor]:
+    def pair_terms(self, pair: Pair) -> dict[str, Term]:
         """Adds `triplet`, the hinge: squared distances of codes, no nats."""
-        terms = super().pair_terms(pair, training)
         anchor, positive = pair.latents.code(), pair.transformed_latents.code()
         local = tf.shape(anchor)[0]
         first, rows = replicas.rows_of_replica(local)
@@ -64,11 +65,7 @@ class TripletVAE(TransformedVAE):
         gap = _squared_distance(anchor, positive) - _squared_distance(anchor, negative)
         # The last batch of an epoch can be one image, which is its own neighbour: no triplet.
         hinge = tf.where(rows > 1, tf.nn.relu(gap + self.margin), tf.zeros_like(gap))
-        return {**terms, "triplet": hinge}
-
-    def loss_weights(self, training: bool = False) -> dict[str, Weight]:
-        """η for `triplet`."""
-        return {**super().loss_weights(training), "triplet": self.triplet_weight}
+        return {**super().pair_terms(pair), "triplet": Term(hinge, self.triplet_weight)}
 
     def check_batch(self, size: int) -> None:
         """As in `VAE`.
@@ -82,7 +79,7 @@ class TripletVAE(TransformedVAE):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        return {**super().get_config(), "triplet_weight": self.triplet_weight, "margin": self.margin}
+        return {**super().get_config(), "triplet_weight": configuration(self.triplet_weight), "margin": self.margin}
 
 
 def _squared_distance(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:

@@ -1,52 +1,44 @@
 """The variational auto-encoder (Kingma & Welling 2014), base of every method.
 
-A method of the zoo is a subclass in a file of its own that overrides one or two of the hooks: `view`, `infer`,
-`generate`, `loss_terms`, `loss_weights`, `after_step`. The training step is in `objective`; what users call on a
-trained model (`encode`, `sample`, `log_prob`) is `zoo.models.codec`'s.
+A method of the zoo is a subclass in a file of its own that overrides one or two of the hooks: `view`, `features`,
+`posterior_of`, `generate`, `elbo_terms`, `rate_terms`, `loss_terms`, `players`, `after_step`. What users call on a
+trained model (`encode`, `sample`, `log_prob`) is in `codec`, the training step in `step`, what is checked in `checks`.
 """
 
 from __future__ import annotations
 
+import functools
+import inspect
 import random
 from collections.abc import Callable
 from typing import Any, Self
 
 import keras
 import tensorflow as tf
-from tensorflow_probability import distributions as tfd
 
-from zoo import likelihoods
+from zoo import domains, likelihoods
+from zoo.domains.domain import times
+from zoo.latents import prior as priors
 from zoo.latents.head import GaussianHead
-from zoo.latents.posterior import Latents
+from zoo.latents.posterior import Latents, Path, Posterior
+from zoo.likelihoods import Conditional
 from zoo.models.batch import Batch
-from zoo.models.codec import Codec, Posterior, times
-from zoo.models.objective import Weight
-from zoo.parameters import Count, NonNegative, Seed, Size, checked
-
-
-class _BuiltWhenConstructed(type(keras.Model)):
-    """Builds a model whose encoder knows its input, after the outermost constructor has run.
-
-    A Keras model can only be saved or searched over once it is built, and takes no new layers from then on.
-    """
-
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        model = super().__call__(*args, **kwargs)
-        shape = getattr(model.encoder, "input_shape", None)
-        if shape is not None:
-            model.build(shape)
-        return model
+from zoo.models.checks import check_networks
+from zoo.models.codec import Codec, Codes
+from zoo.models.objective import Term
+from zoo.parameters import Count, Seed, Size, Strength, checked
+from zoo.training.live import Live, configuration
 
 
 @keras.saving.register_keras_serializable("zoo")
-class VAE(Codec, metaclass=_BuiltWhenConstructed):
+class VAE(Codec):
     """The plain VAE, and with `beta` the β-VAE (Higgins et al. 2017).
 
-    loss = distortion + β · rate, with distortion = −E_q log p(x|z) and rate = KL(q(z|x) ‖ N(0, I)), in nats, summed
+    loss = distortion + β · rate, with distortion = −E_q log p(x|z) and rate = KL(q(z|x) ‖ p(z)), in nats, summed
     over dimensions and averaged over examples (weighted by `sample_weight` where it is given).
 
-    Images come as integers (0 to 255, scaled inside the step), booleans, or floats. Every random number of a step is
-    a function of `seed` and of the number of the step (see `zoo.randomness`).
+    Images come as integers (0 to 255, scaled inside the step), booleans, or floats; tables and series as numbers of any
+    sign. Every random number of a step is a function of `seed` and of the number of the step (see `zoo.randomness`).
 
     Example:
         >>> model = VAE(encoder, decoder, latent_dim=16)
@@ -55,23 +47,32 @@ class VAE(Codec, metaclass=_BuiltWhenConstructed):
         >>> loc, scale = model.encode(images)
 
     Args:
-        encoder: any Keras model, images [batch, ...] → features [batch, ...]; the heads for loc and scale are ours.
-        decoder: any Keras model, z [batch, latent_dim] → the likelihood's parameters [batch, ...].
+        encoder: any Keras model, examples [batch, ...] → features [batch, ...]; the heads for loc and scale are ours.
+        decoder: any Keras model, z [batch, latent_dim] → the likelihood's parameters [batch, ...]. One with two inputs,
+            or with an attribute `autoregressive = True`, is autoregressive: it takes [z, x], and what it gives for an
+            entry of x must not look at that entry or a later one.
         latent_dim: size of z.
-        likelihood: `bernoulli` (the decoder gives logits), `gaussian` (means), `{"name": "gaussian", "variance":
-            0.5}`, or a `Likelihood`.
-        beta: β, the weight of the rate.
+        likelihood: `bernoulli` (the decoder gives logits), `gaussian` (means), `laplace`, `categorical`, `{"name":
+            "gaussian", "variance": 0.5}`, or a `Likelihood`.
+        beta: β, the weight of the rate: a number, or a schedule of the step (`zoo.training.schedules`).
         warmup_steps: the rate's weight grows linearly from 0 to β over so many training steps.
         seed: of the noise; drawn from Keras's seed where it is not given.
+        prior: p(z): `standard_normal`, `{"name": "standard_normal", "variance": 4.0}`, or a `Prior`.
+        domain: what x is: `images`, `features`, or a `Domain`; by default what the encoder's input makes likely.
 
     Raises:
-        ValueError: a value out of range.
+        ValueError: a value out of range, or networks that are none.
     """
 
-    adds: tuple[str, ...] = ("distortion", "rate", "sum_of_squares")
-
-    # Of a class that `zoo.combine` made.
+    adds: tuple[str, ...] = ("distortion", "rate")
+    # The terms of the rate that are weighed; a method that takes it apart names its parts.
+    rate_parts: tuple[str, ...] = ("rate",)
+    # Settings that weights depend on: they cannot change once the model is built.
+    fixed: tuple[str, ...] = ("encoder", "decoder", "latent_dim", "likelihood", "prior")
+    # The methods of a combination, by name.
     methods: tuple[str, ...] = ()
+
+    beta = Live()
 
     @checked
     def __init__(
@@ -80,114 +81,177 @@ class VAE(Codec, metaclass=_BuiltWhenConstructed):
         decoder: keras.Model,
         latent_dim: Count,
         likelihood: str | dict | likelihoods.Likelihood = "bernoulli",
-        beta: NonNegative = 1.0,
+        beta: Strength = 1.0,
         warmup_steps: Size = 0,
         seed: Seed | None = None,
+        prior: str | dict | priors.Prior = "standard_normal",
+        domain: str | dict | domains.Domain | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        for name, network in (("encoder", encoder), ("decoder", decoder)):
+            if not isinstance(network, keras.layers.Layer):
+                raise ValueError(f"{name}: must be a Keras model, got {type(network).__name__}")
         self.encoder = encoder
         self.decoder = decoder
         self.latent_dim = latent_dim
+        self.group_sizes = (latent_dim,)
         self.likelihood = likelihoods.get(likelihood)
+        self.prior = priors.get(prior)
         self.beta = beta
         self.warmup_steps = warmup_steps
         self.seed = random.randrange(2**31) if seed is None else seed
         self.head = GaussianHead(latent_dim, name="posterior")
+        self.autoregressive = len(getattr(decoder, "inputs", None) or []) == 2 or getattr(
+            decoder, "autoregressive", False
+        )
+        # Past Keras's attribute tracking, for it is no layer.
+        self.__dict__["domain"] = None if domain is None else domains.get(domain)
 
     def build(self, input_shape: tuple) -> None:
-        """Creates all weights, given the images' shape (batch, h, w, c).
+        """Creates all weights, given the examples' shape (batch, ...).
 
         Raises:
-            ValueError: a decoder that takes another z, or gives other images.
+            ValueError: a decoder that takes another z, or gives other parameters than the likelihood needs; networks
+                that the likelihood or the domain do not go with.
         """
-        self.image_shape = tuple(input_shape[1:])
+        self.example_shape = tuple(input_shape[1:])
+        self.__dict__["domain"] = self._domain_for(self.example_shape)
         # Called on placeholders, and not built, as a network that is a subclass can only be called.
-        self.head(self.encoder(keras.Input(self.image_shape)))
-        wanted = getattr(self.decoder, "input_shape", None)
-        if isinstance(wanted, tuple) and wanted[1:] != (self.latent_dim,):
-            raise ValueError(f"VAE: latent_dim is {self.latent_dim}, but the decoder takes {times(wanted[1:])}")
-        given = self.decoder(keras.Input((self.latent_dim,))).shape[1:]
-        if not tf.TensorShape(given).is_compatible_with(self.image_shape):
-            raise ValueError(f"VAE: the decoder gives {times(given)}, but the encoder takes {times(self.image_shape)}")
+        features = self.encoder(keras.Input(self.example_shape))
+        flat = type(self).posterior_of is VAE.posterior_of
+        if flat:
+            self.head(features)
+        if not self.autoregressive:
+            wanted = getattr(self.decoder, "input_shape", None)
+            if isinstance(wanted, tuple) and wanted[1:] != (self.latent_dim,):
+                raise ValueError(f"VAE: latent_dim is {self.latent_dim}, but the decoder takes {times(wanted[1:])}")
+        inputs = [keras.Input((self.latent_dim,)), *([keras.Input(self.example_shape)] * self.autoregressive)]
+        given = self.decoder(inputs if self.autoregressive else inputs[0]).shape[1:]
+        needed = self.likelihood.parameter_shape(self.example_shape)
+        if not tf.TensorShape(given).is_compatible_with(needed):
+            name = type(self.likelihood).__name__
+            raise ValueError(
+                f"VAE: the decoder gives {times(given)}, but the encoder takes {times(self.example_shape)}, of which "
+                f"the likelihood {name} needs {times(needed)}"
+            )
+        check_networks(type(self).__name__, self.encoder if flat else None, self.decoder, self.likelihood, self.domain)
         self.built = True
+
+    def build_if_known(self) -> None:
+        """Builds a model whose encoder knows its input."""
+        shape = getattr(self.encoder, "input_shape", None)
+        if not self.built and isinstance(shape, tuple):
+            self.build(shape)
+
+    def _domain_for(self, example_shape: Any) -> Any:
+        return self.domain or domains.infer(tuple(example_shape), self.likelihood)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Sets an attribute; a hyperparameter that is in the graph already makes `fit` trace its step anew.
+
+        Raises:
+            AttributeError: a setting that the weights of a built model depend on.
+        """
+        kind: Any = type(self)
+        known = name in _settings(kind) and not isinstance(getattr(kind, name, None), Live)
+        if known and name in self._fixed() and self.__dict__.get("built") and getattr(self, name, None) is not value:
+            raise AttributeError(f"{type(self).__name__}: {name} is fixed once the model is built; make another model")
+        super().__setattr__(name, value)
+        if known and self.__dict__.get("built"):
+            self.retrace()
+
+    @classmethod
+    def _fixed(cls) -> set[str]:
+        return {name for base in cls.__mro__ for name in base.__dict__.get("fixed", ())}
 
     # ── Hooks ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def infer(self, x: tf.Tensor, training: bool = False, stream: str = "posterior") -> Latents:
-        """q(z|x), p(z) and a reparameterised sample.
-
-        Args:
-            x: images in the unit interval [batch, ...].
-            training: passed to the encoder.
-            stream: names the noise; two calls of one step that shall differ take two names.
-        """
-        features, early = self.features(x, training)
-        latents = self.latents(features, training, stream)
-        latents.features = early
-        return latents
+    def infer(self, batch: Batch) -> Latents:
+        """q(z|x), p(z) and a reparameterised sample, whose noise bears the batch's stream as its name."""
+        features, early = self.features(batch.x, batch.training)
+        noise = batch.draws.normal(batch.stream, tf.stack([batch.size, self.latent_dim]))
+        # A draw's static shape is unknown, and networks need theirs.
+        return Latents(self.posterior_of(features), tf.ensure_shape(noise, [None, self.latent_dim]), early)
 
     def features(self, x: tf.Tensor, training: bool) -> tuple[tf.Tensor, Any]:
         """The encoder's output, and early features for a method that wants them too (else None)."""
-        return self.encoder(x, training=training), None
+        return self.run(self.encoder, x, training=training), None
 
-    def latents(self, features: tf.Tensor, training: bool, stream: str) -> Latents:
-        """q(z|x) from the encoder's output, p(z) and a reparameterised sample; see `infer`."""
+    def posterior_of(self, features: tf.Tensor) -> Posterior:
+        """q(z|x) from the encoder's output; a model of several latent groups gives a chain, and sets `group_sizes`."""
         loc, scale = self.head(features)
-        return Latents.standard(loc, scale, self.draws(training).normal(stream, tf.shape(loc)))
+        return Posterior.flat(loc, scale, self.prior)
 
-    def generate(self, z: tf.Tensor, training: bool = False) -> tfd.Distribution:
-        """p(x|z) for z [..., latent_dim]; the distribution's batch shape is z's but for the last axis."""
-        flat = self.decoder(tf.reshape(z, [-1, z.shape[-1]]), training=training)
-        parameters = tf.reshape(flat, tf.concat([tf.shape(z)[:-1], tf.shape(flat)[1:]], 0))
-        return self.likelihood.distribution(tf.cast(parameters, tf.float32), flat.shape.rank - 1)
+    def posterior(self, x: tf.Tensor, training: bool = False) -> Posterior:
+        """q(z|x) of prepared examples [batch, ...]."""
+        return self.posterior_of(self.features(x, training)[0])
 
-    def elbo_terms(self, batch: Batch, latents: Latents, training: bool) -> dict[str, tf.Tensor]:
-        """The terms of the bound on log p(x) for one view of the batch: each [batch].
+    def generate(self, z: tf.Tensor, given: tf.Tensor | None = None, training: bool = False) -> Conditional:
+        """p(x|z), and for an autoregressive decoder p(x|z, earlier entries of x).
 
-        Distortion and rate; under a Gaussian likelihood also the sum of squares ‖x − mean‖² (no nats). Whoever needs
-        the bound on another view (consistency does) calls this again.
+        Args:
+            z: [..., batch, latent_dim].
+            given: prepared examples [batch, ...] that an autoregressive decoder is told; others ignore them. Without
+                them it can be sampled only.
+            training: passed to the decoder.
         """
-        reconstruction = self.generate(latents.sample(), training)
-        terms = {"distortion": -reconstruction.log_prob(batch.x), **self.rate_terms(batch, latents, training)}
-        if isinstance(self.likelihood, likelihoods.Gaussian):
-            pixels = list(range(1, batch.x.shape.rank))
-            terms["sum_of_squares"] = tf.reduce_sum(tf.square(batch.x - reconstruction.mean()), pixels)
-        return terms
+        if not self.autoregressive:
+            return Conditional(self.likelihood, self._parameters(z, None, training))
+        if given is not None:
+            return Conditional(self.likelihood, self._parameters(z, given, training))
+        shape = tf.concat([tf.shape(z)[:1], self.example_shape], 0)
+        return Conditional(self.likelihood, None, lambda x: self._parameters(z, x, training), shape)
 
-    def elbo_weights(self, training: bool = False) -> dict[str, Weight]:
-        """Distortion 1 and those of `rate_weights`; the sum of squares is only reported."""
-        weights: dict[str, Weight] = {"distortion": 1.0, **self.rate_weights(training)}
-        if isinstance(self.likelihood, likelihoods.Gaussian):
-            weights["sum_of_squares"] = 0.0
-        return weights
+    def _parameters(self, z: tf.Tensor, given: tf.Tensor | None, training: bool) -> tf.Tensor:
+        flat = tf.reshape(z, [-1, z.shape[-1]])
+        if given is None:
+            found = self.run(self.decoder, flat, training=training)
+        else:
+            # Each of the samples of an example is decoded beside the example.
+            told = tf.broadcast_to(given, tf.concat([tf.shape(z)[:-1], tf.shape(given)[1:]], 0))
+            told = tf.reshape(told, tf.concat([[-1], tf.shape(given)[1:]], 0))
+            told = tf.ensure_shape(told, [None, *given.shape[1:]])
+            found = self.run(self.decoder, flat, told, training=training)
+        shape = tf.concat([tf.shape(z)[:-1], tf.shape(found)[1:]], 0)
+        return tf.cast(tf.reshape(found, shape), tf.float32)
 
-    def rate_terms(self, batch: Batch, latents: Latents, training: bool) -> dict[str, tf.Tensor]:
-        """The rate in closed form; a method that takes it apart adds its parts: each [batch]."""
-        return {"rate": latents.rate()}
+    def elbo_terms(self, batch: Batch, latents: Latents) -> dict[str, Term]:
+        """The terms of the bound on log p(x) for one view of the batch: distortion, rate, the likelihood's figures.
 
-    def sampled_rate(self, batch: Batch, latents: Latents, z: tf.Tensor, training: bool) -> dict[str, tf.Tensor]:
-        """What `rate_weights` weighs, at single samples z [samples, batch, dim] instead of on average over q(z|x).
+        Whoever needs the bound on another view (consistency does) calls this again.
+        """
+        reconstruction = self.generate(latents.z, batch.given, batch.training)
+        figures = reconstruction.figures(batch.x, batch.mask)
+        return {
+            "distortion": Term(-reconstruction.log_prob(batch.x, batch.mask)),
+            **self.rate_terms(batch, latents),
+            **{name: Term(value, 0.0) for name, value in figures.items()},
+        }
+
+    def rate_terms(self, batch: Batch, latents: Latents) -> dict[str, Term]:
+        """The rate, weighted by β, which grows during warm-up; a method that takes it apart adds its parts."""
+        return {"rate": Term(latents.rate(), self.beta * self.warm_up(batch.training))}
+
+    def sampled_rate(self, batch: Batch, latents: Latents, path: Path) -> dict[str, Term]:
+        """`rate_terms` at single samples instead of on average over q(z|x).
+
+        Args:
+            batch: the examples.
+            latents: of the batch.
+            path: samples [samples, batch, dim].
 
         Returns:
-            Each [samples, batch], in nats: for the plain VAE `rate`, log q(z|x) − log p(z).
+            Values [samples, batch]; for the plain VAE `rate`, log q(z|x) − log p(z).
         """
-        return {"rate": latents.log_ratio(z)}
+        return {"rate": Term(path.log_ratio(), self.beta * self.warm_up(batch.training))}
 
-    def rate_weights(self, training: bool = False) -> dict[str, Weight]:
-        """β for the rate, growing during warm-up."""
-        return {"rate": self.beta and self.beta * self.warm_up(training)}
-
-    def loss_terms(self, batch: Batch, latents: Latents, training: bool) -> dict[str, tf.Tensor]:
+    def loss_terms(self, batch: Batch, latents: Latents) -> dict[str, Term]:
         """The bound's terms."""
-        return self.elbo_terms(batch, latents, training)
+        return self.elbo_terms(batch, latents)
 
-    def loss_weights(self, training: bool = False) -> dict[str, Weight]:
-        """The bound's weights."""
-        return self.elbo_weights(training)
-
-    def evaluation_priors(self, validation: Callable[[], Posterior] | None) -> dict[str, float]:
-        """Priors N(0, v·I) against which an evaluation takes rate and ELBO too, beside N(0, I).
+    def evaluation_priors(self, validation: Callable[[], Codes] | None) -> dict[str, float]:
+        """Priors N(0, v·I) against which an evaluation takes rate and ELBO too, beside the model's own.
 
         Args:
             validation: computes the posteriors of the validation split; None where there is none to be had.
@@ -199,6 +263,11 @@ class VAE(Codec, metaclass=_BuiltWhenConstructed):
 
     # ── Round trips ──────────────────────────────────────────────────────────────────────────────────────────
 
+    def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """As Keras's; a model that was never used is built first."""
+        self.build_if_known()
+        super().save(filepath, *args, **kwargs)
+
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, networks included."""
         serialise = keras.saving.serialize_keras_object
@@ -209,9 +278,11 @@ class VAE(Codec, metaclass=_BuiltWhenConstructed):
             "decoder": serialise(self.decoder),
             "latent_dim": self.latent_dim,
             "likelihood": serialise(self.likelihood),
-            "beta": self.beta,
+            "beta": configuration(self.beta),
             "warmup_steps": self.warmup_steps,
             "seed": self.seed,
+            "prior": serialise(self.prior),
+            "domain": self.domain and serialise(self.domain),
         }
 
     @classmethod
@@ -224,3 +295,37 @@ class VAE(Codec, metaclass=_BuiltWhenConstructed):
             for name in ("encoder", "decoder")
         }
         return cls(**{**config, **networks})
+
+    def save_own_variables(self, store: Any) -> None:
+        """Writes counters and the numbers of the objective by name, so that files of other versions can be read."""
+        for variable in self._own_variables():
+            store[variable.name] = variable.numpy()
+
+    def load_own_variables(self, store: Any) -> None:
+        """Reads what `save_own_variables` wrote; what a file of an older version lacks keeps its value."""
+        own = self._own_variables()
+        names = set(store.keys())
+        if all(name.isdigit() for name in names):
+            # An older version numbered them, and had no numbers of the objective.
+            skipped = {id(v) for v in (*self.live_variables.values(), self.pending)}
+            old = [v for v in own if id(v) not in skipped]
+            for i, variable in enumerate(old):
+                if str(i) in names:
+                    variable.assign(store[str(i)])
+            return
+        for variable in own:
+            if variable.name in names:
+                variable.assign(store[variable.name])
+
+    def _own_variables(self) -> list[keras.Variable]:
+        return [*self._trainable_variables, *self._non_trainable_variables]
+
+
+@functools.cache
+def _settings(cls: type) -> frozenset[str]:
+    """The names of all keywords of a class's constructor and of those that it inherits."""
+    found: set[str] = set()
+    for base in cls.__mro__:
+        if "__init__" in base.__dict__ and issubclass(base, VAE):
+            found |= set(inspect.signature(base.__dict__["__init__"]).parameters)
+    return frozenset(found - {"self", "kwargs", "args", "name"})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -44,3 +46,17 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
             for average, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 average.assign(self.momentum * tf.cast(average, tf.float32) + (1.0 - self.momentum) * new)
         return tf.cast(normalised, self.compute_dtype)
+
+
+@contextmanager
+def moving_averages_kept(network: keras.layers.Layer) -> Iterator[None]:
+    """Around a call of a network in training: batch normalisation uses the batch, and its moving averages stay."""
+    layers = [layer for layer in network._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+    momenta = [layer.momentum for layer in layers]
+    try:
+        for layer in layers:
+            layer.momentum = 1.0
+        yield
+    finally:
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum

@@ -123,12 +123,13 @@ class PaperTable(Section):
         numbers = self.printed.get(data, {}).get(row)
         return numbers[self.columns.index(column)] if numbers else None
 
-    def cells(self, budget: Budget, changes: tuple[str, ...] = ()) -> list[Cell]:
+    def cells(self, budget: Budget, changes: tuple[str, ...] = (), *, resolve: bool = True) -> list[Cell]:
         """All rows on all data sets, in the file's order.
 
         Args:
             budget: `small` applies that section.
             changes: further `key=value` settings.
+            resolve: check and fill in the hyperparameters too, which loads TensorFlow.
 
         Raises:
             ConfigurationError: an experiment that the zoo could train, but that is wrong.
@@ -142,17 +143,19 @@ class PaperTable(Section):
                 if small and self.small.rows is not None and row not in self.small.rows:
                     continue
                 assigned = {**settings.set, **(self.small.set if small else {})}
-                found.append(self._cell(row, data, base, assigned, changes))
+                found.append(self._cell(row, data, base, assigned, changes, resolve))
         return found
 
-    def _cell(self, row: str, data: str, base: str, assigned: dict[str, Any], changes: tuple[str, ...]) -> Cell:
+    def _cell(
+        self, row: str, data: str, base: str, assigned: dict[str, Any], changes: tuple[str, ...], resolve: bool
+    ) -> Cell:
         values = configurations.parse(configurations.find(base))
         for key, value in assigned.items():
             values = configurations.assign_value(values, key, value)
         values = configurations.assign(values, list(changes))
         missing = not_built(values)
         where = f"papers/{self.name}: {row} on {data}"
-        return Cell(row, data, None if missing else validate(values, where), missing)
+        return Cell(row, data, None if missing else validate(values, where, resolve=resolve), missing)
 
 
 def names() -> list[str]:

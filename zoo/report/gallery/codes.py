@@ -28,7 +28,7 @@ def arrows(runs: Runs, *, split: str = "test", images: int = 40, seed: int = 0, 
     import tensorflow as tf
 
     from zoo.augmentation.affine import RandomAffine
-    from zoo.augmentation.images import apply_views
+    from zoo.augmentation.view import apply_views
     from zoo.data.pixels import to_unit_interval
     from zoo.randomness import Draws
     from zoo.report import figures
@@ -51,11 +51,12 @@ def noise(runs: Runs, *, split: str = "test", images: int = 1000, seed: int = 0)
 
     from zoo.data.pixels import to_unit_interval
     from zoo.models.batch import Batch
+    from zoo.randomness import Draws
     from zoo.report import figures
 
     x = to_unit_interval(tf.constant(chosen(runs, split, images, seed).images))
     models = {label: model_of(run) for label, run in runs.items()}
-    contrasting = [model for model in models.values() if hasattr(model, "noise_images")]
+    contrasting = [model for model in models.values() if hasattr(model, "noise_examples")]
     generator = np.random.default_rng(seed)
     # Models without noise of their own see that of the first which has some, or the paper's.
     noise_scale = contrasting[0].noise_scale if contrasting else 0.01
@@ -64,7 +65,7 @@ def noise(runs: Runs, *, split: str = "test", images: int = 1000, seed: int = 0)
     for label, model in models.items():
         noise = gaussian
         if getattr(model, "noise", "gaussian") == "decoder":
-            noise = model.noise_images(Batch(x, x), training=False)
+            noise = model.noise_examples(Batch(x, x, Draws(seed, 0, "plot"), training=False))
         found[label] = (_draw(model, x, generator), _draw(model, noise, generator))
     return figures.data_and_noise(found, [1.0, *(model.K for model in contrasting[:1])])
 
@@ -73,6 +74,7 @@ def _draw(model: VAE, x: Any, generator: np.random.Generator) -> np.ndarray:
     """A sample of q(z|x) for each x, which noise may have driven out of the unit interval."""
     import numpy as np
 
-    parts = [model.infer(x[i : i + 500]) for i in range(0, len(x), 500)]
-    loc, scale = (np.concatenate(part) for part in zip(*((q.code(), q.scale()) for q in parts), strict=True))
-    return loc + scale * generator.standard_normal(loc.shape)
+    parts = [x[i : i + 500] for i in range(0, len(x), 500)]
+    noises = (generator.standard_normal((len(part), model.latent_dim), np.float32) for part in parts)
+    found = [model.posterior(part).sample(noise).z for part, noise in zip(parts, noises, strict=True)]
+    return np.concatenate(found)

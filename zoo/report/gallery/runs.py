@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from zoo.data import Examples
-    from zoo.models.codec import Posterior
+    from zoo.models.codec import Codes
     from zoo.models.vae import VAE
 
 Runs = Mapping[str, RunDirectory]
@@ -97,7 +97,7 @@ def chosen(runs: Runs, split: str, images: int, seed: int) -> Examples:
     return found.take(np.random.default_rng(seed).permutation(len(found.images))[:images])
 
 
-def posteriors_of(runs: Runs, images: np.ndarray) -> dict[str, Posterior]:
+def posteriors_of(runs: Runs, images: np.ndarray) -> dict[str, Codes]:
     """What the models of all runs make of the same images: by label, loc and scale [n, d] each."""
     return {label: model_of(run).posteriors(images) for label, run in runs.items()}
 

@@ -1,0 +1,296 @@
+"""The one training step: a player's terms become gradients, gradients become a move, on one device or on many."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from zoo import replicas
+from zoo.models.batch import split_index
+from zoo.models.objective import Objective
+from zoo.parameters import nearest
+from zoo.training.players import MAIN, Player
+
+
+class Gradients(NamedTuple):
+    """What `compute_gradients` gives and `apply_gradients` takes.
+
+    Attributes:
+        player: whose they are.
+        values: one for each of the player's variables, in their order.
+        terms: all terms of the batch, with `loss` and `elbo`: [batch] each.
+    """
+
+    player: str
+    values: list[tf.Tensor | None]
+    terms: dict[str, tf.Tensor]
+
+
+class Step(Objective):
+    """An objective with a training step, for one player or several, that `fit` and loops of one's own share."""
+
+    # ── Gradients ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def variables_of(self, player: Player) -> list[keras.Variable]:
+        """The trainable variables that a player moves."""
+        others = [one for one in self.players() if one.name != MAIN]
+        owned = {id(v) for one in others for v in one.variables}
+        if player.name == MAIN:
+            return [v for v in self.trainable_weights if id(v) not in owned]
+        mine = {id(v) for v in player.variables}
+        return [v for v in self.trainable_weights if id(v) in mine]
+
+    def optimizer_of(self, player: str) -> keras.optimizers.Optimizer:
+        """The optimiser of a player.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if player == MAIN:
+            return self.optimizer
+        if player not in self.player_optimizers:
+            raise ValueError(f"compile: no optimiser for player {player!r}; compile(optimizers={{{player!r}: …}})")
+        return self.player_optimizers[player]
+
+    def _gradients(self, x: Any, sample_weight: Any, player: Player, phase: str | None = None) -> Gradients:
+        variables = self.variables_of(player)
+        with tf.GradientTape() as tape, self._at_work():
+            terms = self._terms(x, True, phase)
+            loss = self._loss(terms, player.name)
+            weights = tf.ones_like(loss) if sample_weight is None else sample_weight
+            # A column of weights would broadcast to all pairs of examples.
+            weights = tf.reshape(tf.cast(weights, loss.dtype), [-1])
+            # Keras adds the replicas' gradients up: each replica contributes its part of the global mean.
+            total = replicas.total(tf.reduce_sum(weights))
+            loss = tf.math.divide_no_nan(tf.reduce_sum(weights * loss), total)
+            if own := self._regularisation(variables, player.name):
+                loss += tf.add_n(own) / tf.distribute.get_strategy().num_replicas_in_sync
+            scaled = self.optimizer_of(player.name).scale_loss(loss)
+            values = self._values(terms)
+        optimizer = self.optimizer_of(player.name)
+        gradients = replicas.synchronised(tape.gradient(scaled, variables), optimizer)
+        return Gradients(player.name, gradients, values)
+
+    def _regularisation(self, variables: list[keras.Variable], player: str) -> list[tf.Tensor]:
+        """The penalties of a player's variables; the main player has those on activations too, of every pass."""
+        of_weights = [v.regularizer(v) for v in variables if v.regularizer is not None]
+        return [*of_weights, *(self.activity if player == MAIN else [])]
+
+    def compute_gradients(self, data: Any, player: str = MAIN) -> Gradients:
+        """The gradients of a player's loss on a batch, for a training loop of one's own; see `apply_gradients`.
+
+        Works eagerly and in a `tf.function`. A clipped gradient under several replicas is clipped already.
+
+        Args:
+            data: x, (x, y) or (x, y, sample_weight), as `fit` takes them.
+            player: whose.
+
+        Raises:
+            ValueError: an unknown player.
+            tf.errors.InvalidArgumentError: the gradients of the last batch were never applied, so that this one would
+                have the same noise and the same step.
+        """
+        known = {one.name: one for one in self.players()}
+        if player not in known:
+            raise ValueError(f"compute_gradients: no player {player!r}; {nearest(player, known)}")
+        if player == MAIN:
+            message = "compute_gradients: the last gradients were never applied; call apply_gradients with them first"
+            with tf.control_dependencies([tf.debugging.Assert(self.pending.value == 0, [message])]):
+                self.pending.assign_add(1)
+        x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        return self._gradients(x, sample_weight, known[player], None if player == MAIN else f"training/{player}/0")
+
+    def apply_gradients(self, gradients: Gradients) -> dict[str, tf.Tensor]:
+        """Moves a player's variables; with the main player's the step ends: noise, warm-up and averages go on.
+
+        Args:
+            gradients: of `compute_gradients`.
+
+        Returns:
+            The running means of all terms, as `fit` reports them.
+        """
+        player = next(one for one in self.players() if one.name == gradients.player)
+        self._apply(gradients, player)
+        if gradients.player != MAIN:
+            return {}
+        self.pending.assign(0)
+        self._end_step()
+        return self._track(gradients.terms, None)
+
+    def _apply(self, gradients: Gradients, player: Player) -> None:
+        pairs = zip(gradients.values, self.variables_of(player), strict=True)
+        self.optimizer_of(player.name).apply_gradients(pairs)
+
+    def _end_step(self) -> None:
+        self.step.assign_add(1)
+        self.after_step()
+
+    # ── The step ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """One step of every player on a batch x, (x, y) or (x, y, sample_weight); y is never trained on.
+
+        The loss is the mean over the global batch, weighted by `sample_weight` [batch] where it is given. Regularisers
+        of the networks' own layers are minimised along with it, but are no part of what `loss` reports.
+        """
+        x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        with tf.control_dependencies(self._assertions(x)):
+            x = tf.nest.map_structure(tf.identity, x)
+        terms: dict[str, tf.Tensor] = {}
+        for player in self.players():
+            for i in range(player.updates):
+                if player.name == MAIN:
+                    terms = self._move(player, x, sample_weight, "training" if i == 0 else f"training/{i}") or terms
+                else:
+                    self._move(player, x, sample_weight, f"training/{player.name}/{i}")
+        self._end_step()
+        return self._track(terms, sample_weight)
+
+    def _move(self, player: Player, x: Any, sample_weight: Any, phase: str) -> dict[str, tf.Tensor]:
+        """A player's pass and update, or none where it rests."""
+        if player.always:
+            found = self._gradients(x, sample_weight, player, phase)
+            self._apply(found, player)
+            return found.terms
+        moves = player.moves(self.step.value)
+        if player.name != MAIN and tf.distribute.get_strategy().num_replicas_in_sync == 1:
+
+            def move() -> tf.Tensor:
+                self._apply(self._gradients(x, sample_weight, player, phase), player)
+                return tf.constant(True)
+
+            tf.cond(moves, move, lambda: tf.constant(False))
+            return {}
+        # Replicas cannot talk inside a condition: all move, and those that should have rested are put back.
+        found = self._gradients(x, sample_weight, player, phase)
+        kept = [*self.variables_of(player), *self.optimizer_of(player.name).variables]
+        before = [tf.identity(v.value) for v in kept]
+        self._apply(found, player)
+        replicas.put_back(kept, before, ~moves)
+        return found.terms
+
+    def _assertions(self, x: Any) -> list[tf.Operation]:
+        """What stops a step on values that no example can have; `fit` turns it into one line."""
+        raw, _ = split_index(x)
+        raw = tf.convert_to_tensor(raw)
+        if raw.dtype in (tf.uint8, tf.bool) and self.likelihood.support != "categories":
+            return []
+        count = self.domain.invalid(self.domain.prepare(raw), self.likelihood.support)
+        limits = " or outside [0, 1]" if self.likelihood.support == "unit_interval" else ""
+        message = f"entries of the {self.domain.noun} are NaN, infinite{limits}, in one batch:"
+        return [tf.debugging.Assert(count == 0, [message, count])]
+
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """The same terms on a batch of held-out data, with the ELBO on the examples as they are."""
+        x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        with tf.control_dependencies(self._assertions(x)):
+            x = tf.nest.map_structure(tf.identity, x)
+        terms = self.objective(x, training=False)
+        self.evaluation_step.assign_add(1)
+        return self._track(terms, sample_weight)
+
+    def _track(self, terms: dict[str, tf.Tensor], sample_weight: tf.Tensor | None) -> dict[str, tf.Tensor]:
+        present = [tracker for tracker in self.trackers if tracker.name in terms]
+        for tracker in present:
+            tracker.update_state(terms[tracker.name], sample_weight=sample_weight)
+        return {tracker.name: tracker.result() for tracker in present}
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """Running means of `loss`, of every term and, under a normalised likelihood, of `elbo`."""
+        return list(self.trackers)
+
+    # ── Compiling ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def compile(
+        self, optimizer: Any = "adam", optimizers: Any = None, jit_compile: bool = False, **kwargs: Any
+    ) -> None:
+        """As Keras's; the objective is the model's own. Builds the model where its encoder knows its input.
+
+        Args:
+            optimizer: of the main player: name or object.
+            optimizers: of further players, `{"critic": optimiser}`; a player that is not named gets one like the main
+                player's.
+            jit_compile: XLA; off by default because it makes the step slower on CPUs.
+            **kwargs: `run_eagerly`, `steps_per_execution`, ….
+
+        Raises:
+            ValueError: a loss or metrics, or an optimiser for a player that the model does not have.
+        """
+        for name in ("loss", "metrics", "weighted_metrics", "loss_weights"):
+            if kwargs.get(name):
+                raise ValueError(f"{type(self).__name__}.compile: no {name}; the objective is the model's own")
+        super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
+        self.build_if_known()
+        others = [player.name for player in self.players() if player.name != MAIN]
+        given = dict(optimizers or {})
+        for name in given:
+            if name not in others:
+                known = nearest(name, others) if others else "the model has no player but its own"
+                raise ValueError(f"{type(self).__name__}.compile: optimizers: no player {name!r}; {known}")
+        with self.distribute_strategy.scope():
+            self.player_optimizers = {name: self._like_main(given.get(name)) for name in others}
+            trackers = [keras.metrics.Mean(name) for name in ("loss", *self.term_names())]
+            trackers += [keras.metrics.Mean("elbo")] if self.likelihood.normalised else []
+        self.__dict__["trackers"] = trackers
+        self.build_optimizers()
+
+    def _like_main(self, given: Any) -> keras.optimizers.Optimizer:
+        """A player's optimiser: what was given for it, or one with the main player's settings."""
+        main: Any = self.optimizer
+        if given is None:
+            inner = getattr(main, "inner_optimizer", main)
+            given = type(inner).from_config(inner.get_config())
+        given = keras.optimizers.get(given)
+        if hasattr(main, "inner_optimizer") and not hasattr(given, "inner_optimizer"):
+            given = keras.optimizers.LossScaleOptimizer(given)
+        return given
+
+    def build_if_known(self) -> None:
+        """Creates the weights of a model whose networks say what they take; a hook of `compile`."""
+
+    def build_optimizers(self) -> None:
+        """Creates the optimisers' variables, which a checkpoint is loaded into."""
+        if not self.built or self.optimizer is None:
+            return
+        with self.distribute_strategy.scope():
+            for player in self.players():
+                optimizer = self.optimizer_of(player.name)
+                if not optimizer.built:
+                    optimizer.build(self.variables_of(player))
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """As Keras's, with the optimisers of further players."""
+        config = super().get_compile_config()
+        if config and self.player_optimizers:
+            serialise = keras.saving.serialize_keras_object
+            config["optimizers"] = {name: serialise(one) for name, one in self.player_optimizers.items()}
+        return config
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles a loaded model as the saved one was, the optimisers' state included."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+    def retrace(self) -> None:
+        """Makes `fit`, `evaluate` and `predict` trace their steps anew: a setting has changed that is in the graph."""
+        for kind in ("train", "test", "predict"):
+            if getattr(self, f"{kind}_function", None) is not None:
+                getattr(self, f"make_{kind}_function")(force=True)
+        self.calls.clear()
+
+    def _maybe_symbolic_build(self, *args: Any, **kwargs: Any) -> None:
+        # Keras's averages the replicas' batches first, which fails where one has an example more than another.
+        self.build_optimizers()
+
+    def _get_metrics_result_or_logs(self, logs: dict[str, Any]) -> dict[str, Any]:
+        # Keras takes the running means, over replicas, only where the logs name all of them; else it averages the
+        # replicas' own. A term that held-out examples cannot have would spoil the others.
+        known = {tracker.name: tracker.result() for tracker in self.trackers if tracker.name in logs}
+        return {**logs, **known}
+
+    def reset_metrics(self) -> None:
+        """Starts the running means, and the evaluation's noise, anew."""
+        super().reset_metrics()
+        self.evaluation_step.assign(0)

@@ -197,6 +197,14 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ["epoch-0001"]
 
 
+def test_a_checkpoint_takes_away_what_a_kill_left(tmp_path):
+    (tmp_path / ".epoch-0001.abc" / "epoch-0001").mkdir(parents=True)
+    saver = callbacks.Checkpoint(tmp_path)
+    saver.set_model(small_model())
+    saver.on_epoch_end(0)
+    assert [p.name for p in tmp_path.iterdir()] == ["epoch-0001"]
+
+
 def test_the_record_is_cut_back_and_a_torn_line_is_left_out(tmp_path):
     path = tmp_path / "metrics.jsonl"
     recorder = callbacks.Record(path)

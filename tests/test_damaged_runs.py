@@ -1,5 +1,6 @@
 """Runs that are damaged, of another version, or being trained by another process: one line each, and nothing lost."""
 
+import errno
 import json
 import shutil
 import signal
@@ -196,7 +197,6 @@ def content(path):
 
 
 def test_two_processes_do_not_train_into_one_directory(copy, monkeypatch):
-    pytest.importorskip("fcntl")
     copy.model.unlink()
     shutil.rmtree(copy.checkpoints / "epoch-0002")
     command = [sys.executable, "-c", HOLD, str(copy.path), "60"]
@@ -214,7 +214,6 @@ def test_two_processes_do_not_train_into_one_directory(copy, monkeypatch):
 
 @pytest.mark.parametrize("resume", [False, True])
 def test_a_training_holds_the_lock_to_its_end(trained, tmp_path, monkeypatch, resume):
-    pytest.importorskip("fcntl")
     directory = RunDirectory(tmp_path / "run")
     if resume:
         shutil.copytree(trained, directory.path)
@@ -229,6 +228,15 @@ def test_a_training_holds_the_lock_to_its_end(trained, tmp_path, monkeypatch, re
     experiments.train(experiment(), directory, resume=resume, quiet=True)
     assert len(tries) == 1 and "is being trained by another process" in tries[0]
     with directory.locked():
+        pass
+
+
+def test_where_the_file_system_knows_no_locks_a_run_can_be_trained(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("filelock.FileLock.acquire", refuse)
+    with empty(tmp_path).locked():
         pass
 
 

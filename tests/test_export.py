@@ -266,7 +266,7 @@ def test_a_failure_leaves_the_old_export(small_export, tmp_path, monkeypatch, st
     if step == "writing":
         monkeypatch.setattr(Card, "write", full)
     else:
-        monkeypatch.setattr(Path, "rename", lambda old, to: full() if old.suffix == ".new" else rename(old, to))
+        monkeypatch.setattr(Path, "rename", lambda old, to: full() if old.name == to.name else rename(old, to))
     with pytest.raises(ValueError, match=r"export: cannot be written: No space left on device$"):
         export_model(model, folder, card_for("digits/vae", model))
     assert Card.read(folder).checksum == checksum(folder) == old

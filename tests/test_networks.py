@@ -35,6 +35,60 @@ def test_conv_takes_both_sizes_and_kinds(size, channels):
     assert sizes == ([7, 13, 28] if size == 28 else [8, 16, 32])
 
 
+def convolution(x, kernel, bias, stride=2, padding=0):
+    """PyTorch's Conv2d by its definition, channels last: out[i, j] = Σ x[stride·i + a − padding, …] · kernel[a, …]."""
+    size = (x.shape[1] + 2 * padding - 3) // stride + 1
+    padded = np.pad(x, [(0, 0), (padding, padding + stride), (padding, padding + stride), (0, 0)])
+    out = np.zeros((len(x), size, size, kernel.shape[3]))
+    for i, j in np.ndindex(size, size):
+        window = padded[:, stride * i : stride * i + 3, stride * j : stride * j + 3]
+        out[:, i, j] = np.einsum("nabc,abco->no", window, kernel) + bias
+    return out
+
+
+def transposed(x, kernel, bias, stride=2, padding=1, output_padding=0):
+    """PyTorch's ConvTranspose2d by its definition: x[i, j] · kernel[a, …] adds to out[stride·i + a − padding, …]."""
+    n = x.shape[1]
+    whole = np.zeros((len(x), stride * n + 3, stride * n + 3, kernel.shape[2]))
+    for i, j in np.ndindex(n, n):
+        whole[:, stride * i : stride * i + 3, stride * j : stride * j + 3] += np.einsum(
+            "nc,aboc->nabo", x[:, i, j], kernel
+        )
+    size = (n - 1) * stride - 2 * padding + 3 + output_padding
+    return whole[:, padding : padding + size, padding : padding + size] + bias
+
+
+def normalised(x, gamma, beta, mean, variance):
+    return np.maximum(0, gamma * (x - mean) / np.sqrt(variance + 1e-5) + beta)
+
+
+# As Table VI prints them: padding and output padding of the decoder's three layers.
+@pytest.mark.parametrize(("size", "paddings"), [(28, [(1, 0), (1, 0), (0, 1)]), (32, [(1, 1)] * 3)])
+def test_conv_lies_where_the_table_puts_it(size, paddings):
+    generator = np.random.default_rng(0)
+    encoder, decoder = networks.build("conv", (size, size, 1), 5)
+    for network in (encoder, decoder):
+        network.set_weights(
+            [generator.uniform(0.2, 1.0, w.shape) / max(1, w.size) ** 0.25 for w in network.get_weights()]
+        )
+    x, z = generator.random((2, size, size, 1)), generator.normal(size=(2, 5))
+    found = encoder(x).numpy(), decoder(z).numpy()
+
+    weights = [w.astype(float) for w in encoder.get_weights()]
+    for number, padding in enumerate((0, 1, 1)):
+        kernel, bias, *four = weights[6 * number : 6 * number + 6]
+        x = normalised(convolution(x, kernel, bias, padding=padding), *four)
+    np.testing.assert_allclose(found[0], x, rtol=1e-4, atol=1e-5)
+
+    dense, bias, *weights = (w.astype(float) for w in decoder.get_weights())
+    x = (z @ dense + bias).reshape(2, 4, 4, 256)
+    for number, (padding, output_padding) in enumerate(paddings):
+        kernel, bias, *four = weights[6 * number : 6 * number + 6]
+        x = normalised(transposed(x, kernel, bias, 2, padding, output_padding), *four)
+    x = transposed(x, *weights[18:], stride=1)
+    np.testing.assert_allclose(found[1], x, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("shape", [(30, 30, 1), (28, 32, 1), (28, 28, 2), (64, 64, 3)])
 def test_conv_refuses_other_images(shape):
     with pytest.raises(ValueError, match=r"conv: takes images of 28×28 or 32×32 .* got " + "×".join(map(str, shape))):
@@ -147,6 +201,15 @@ def test_the_fused_normalisation_under_mixed_precision():
     assert y.dtype == tf.bfloat16
     np.testing.assert_allclose(tf.cast(y, tf.float32), FusedBatchNormalization()(x, training=True), atol=0.05)
     assert mixed.moving_mean.dtype == "float32"
+
+
+def test_the_fused_normalisation_says_that_it_cannot_be_synchronised():
+    with pytest.raises(ValueError, match="synchronized=True") as caught:
+        FusedBatchNormalization(synchronized=True)
+    assert "\n" not in str(caught.value)
+    assert not FusedBatchNormalization.from_config(
+        FusedBatchNormalization(synchronized=False).get_config()
+    ).synchronized
 
 
 def test_a_frozen_normalisation_keeps_its_averages():

@@ -114,9 +114,26 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path, uninterrupted):
 
 
 def test_a_finished_run_resumes_to_itself(tmp_path, uninterrupted):
-    before = (uninterrupted / "metrics.jsonl").read_bytes()
+    # A `.keras` file holds the time at which it was written, so these bytes would change if it were written again.
+    names = ("metrics.jsonl", "model.keras")
+    before = [(uninterrupted / name).read_bytes() for name in names]
+    written = (uninterrupted / "model.keras").stat().st_mtime_ns
     train(uninterrupted, resume=True)
-    assert (uninterrupted / "metrics.jsonl").read_bytes() == before
+    assert [(uninterrupted / name).read_bytes() for name in names] == before
+    assert (uninterrupted / "model.keras").stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_finished_run_writes_a_lost_model_anew(tmp_path, uninterrupted, damaged):
+    import shutil
+
+    path = tmp_path / "run"
+    shutil.copytree(uninterrupted, path)
+    (path / "model.keras").unlink()
+    if damaged:
+        (path / "model.keras").write_bytes(b"no model")
+    train(path, resume=True)
+    assert_same(path, uninterrupted)
 
 
 def test_an_existing_run_is_not_overwritten(uninterrupted):

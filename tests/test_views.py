@@ -67,6 +67,54 @@ def test_crops_have_the_area_the_aspect_and_the_place_asked_for():
         assert abs(np.corrcoef(place, areas)[0, 1]) < 0.06
 
 
+def drawn_anew(draws, sides, places, smallest, aspect):
+    """What torchvision's RandomResizedCrop does with these numbers, one image after the other, before it rounds."""
+    height, width = draws
+    for (area, ratio), place in zip(sides, places, strict=True):
+        for u, v in zip(area, ratio, strict=True):
+            a, r = height * width * (smallest + (1 - smallest) * u), np.exp((2 * v - 1) * np.log(aspect))
+            h, w = np.sqrt(a / r), np.sqrt(a * r)
+            if h <= height and w <= width:
+                yield (height - h) * place[0], (width - w) * place[1], h, w
+                break
+        else:
+            h, w = height, width
+            if width / height < 1 / aspect:
+                h = width * aspect
+            elif width / height > aspect:
+                w = height * aspect
+            yield (height - h) / 2, (width - w) / 2, h, w
+
+
+@pytest.mark.parametrize("shape", [(6, 6), (4, 7), (7, 4)])
+@pytest.mark.parametrize(("smallest", "aspect"), [(0.08, 4 / 3), (0.9, 1.2), (0.999, 3.0)])
+def test_crops_that_do_not_fit_are_drawn_anew(shape, smallest, aspect):
+    crop, draws = RandomResizedCrop(smallest, aspect=aspect), Draws(0, 0, "training")
+    found = np.stack(crop.rectangles(tf.zeros([400, *shape, 1]), draws, "crop"), axis=1)
+    numbers = np.moveaxis(draws.uniform("crop/sides", [400, 10, 2]).numpy(), 2, 1)
+    places = draws.uniform("crop/place", [400, 2]).numpy()
+    expected = np.array(list(drawn_anew(shape, numbers, places, smallest, aspect))) / np.tile(shape, 2)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_crops_are_distributed_as_those_that_fit():
+    # A crop of the area a and the ratio exp(±t) fits where a ≤ exp(−t): integrals over a in [s, 1] and t in [0, L].
+    s, limit, n = 0.5, np.log(1.5), 200_000
+    fits = ((1 - np.exp(-limit)) / limit - s) / (1 - s)
+    mean = ((1 - np.exp(-2 * limit)) / (2 * limit) - s**2) / (2 * (1 - s)) / fits
+    crop = RandomResizedCrop(s, aspect=1.5)
+    _, _, height, width = crop.rectangles(tf.zeros([n, 6, 6, 1]), Draws(0, 0, "training"), "crop")
+    areas = (height * width).numpy()
+    assert areas.mean() == pytest.approx(mean, abs=5 * float(areas.std()) / n**0.5)
+    # Where few fit, most of ten draws do not either, and the crop is the whole image.
+    s, limit = 0.9, np.log(3)
+    fits = (1 - s + s * np.log(s)) / (1 - s) / limit
+    crop = RandomResizedCrop(s, aspect=3.0)
+    _, _, height, width = crop.rectangles(tf.zeros([n, 6, 6, 1]), Draws(0, 0, "training"), "crop")
+    whole = np.mean((height == 1) & (width == 1))
+    assert whole == pytest.approx((1 - fits) ** 10, abs=5 * 0.5 / n**0.5)
+
+
 def test_crops_interpolate_between_pixel_centres():
     """Twice the size around the centre: a quarter and three quarters of the way between neighbours."""
 

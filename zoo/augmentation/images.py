@@ -21,6 +21,8 @@ from zoo.randomness import Draws
 
 # ITU-R 601 luma, what a grey copy of a colour image is.
 LUMA = (0.299, 0.587, 0.114)
+# How often a crop is drawn before it is the middle of the image.
+_TRIES = 10
 
 
 def _grey(images: tf.Tensor) -> tf.Tensor:
@@ -48,10 +50,13 @@ def _interpolation(start: tf.Tensor, length: tf.Tensor, size: int) -> tf.Tensor:
 class RandomResizedCrop(View):
     """Cuts out a rectangle of random area, aspect and place, and scales it back to the image's size (bilinear).
 
+    As in torchvision, a rectangle that does not fit into the image is drawn anew. After ten draws it is the largest one
+    in the middle whose ratio of sides is allowed. Sides are not rounded to whole pixels.
+
     Args:
         smallest: least area, as a fraction of the image's.
         largest: greatest area.
-        aspect: greatest ratio of the sides; ratios are log-uniform in [1/aspect, aspect].
+        aspect: greatest ratio of width to height, in pixels; ratios are log-uniform in [1/aspect, aspect].
         probability: of applying it to an image.
     """
 
@@ -73,16 +78,24 @@ class RandomResizedCrop(View):
         self.largest = largest
         self.aspect = aspect
 
+    def rectangles(self, images: tf.Tensor, draws: Draws, stream: str) -> tuple[tf.Tensor, ...]:
+        """Top, left, height and width of each image's rectangle, [batch] each, as fractions of the image's sides."""
+        n, sides = tf.shape(images)[0], images.shape[2] / images.shape[1]
+        u = draws.uniform(f"{stream}/sides", [n, _TRIES, 2])
+        area = self.smallest + (self.largest - self.smallest) * u[..., 0]
+        ratio = tf.exp((2 * u[..., 1] - 1) * math.log(self.aspect)) / sides
+        drawn = tf.stack([tf.sqrt(area / ratio), tf.sqrt(area * ratio)], axis=-1)
+        fits = tf.reduce_all(drawn <= 1.0, axis=-1)
+        first = tf.argmax(tf.cast(fits, tf.int32), axis=1, output_type=tf.int32)
+        whole = [min(1.0, sides * self.aspect), min(1.0, self.aspect / sides)]
+        fit = tf.reduce_any(fits, axis=1)[:, None]
+        height, width = tf.unstack(tf.where(fit, tf.gather(drawn, first, batch_dims=1), whole), axis=1)
+        places = tf.where(fit, draws.uniform(f"{stream}/place", [n, 2]), 0.5)
+        return (1 - height) * places[:, 0], (1 - width) * places[:, 1], height, width
+
     def transform(self, images: tf.Tensor, draws: Draws, stream: str) -> tf.Tensor:
         """The crop, resized."""
-        n = tf.shape(images)[0]
-        u = draws.uniform(stream, [n, 4])
-        area = self.smallest + (self.largest - self.smallest) * u[:, 0]
-        ratio = tf.exp((2 * u[:, 1] - 1) * math.log(self.aspect))
-        height = tf.minimum(1.0, tf.sqrt(area / ratio))
-        width = tf.minimum(1.0, tf.sqrt(area * ratio))
-        top = (1 - height) * u[:, 2]
-        left = (1 - width) * u[:, 3]
+        top, left, height, width = self.rectangles(images, draws, stream)
         # Two small matrix products an image, not tf.image.crop_and_resize, which XLA cannot compile.
         rows, columns = (
             _interpolation(start, length, size)

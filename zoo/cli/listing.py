@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from zoo import models, networks, outside
 from zoo.data.catalogue import CATALOGUE
 from zoo.experiments import configurations, schema
+from zoo.likelihoods import LIKELIHOODS
 from zoo.models import METHODS
 from zoo.networks import NETWORKS
 from zoo.parameters import nearest
@@ -46,7 +47,7 @@ def listing() -> str:
 
 def check_name(name: str) -> None:
     """Raises ValueError for what `description` does not know; loads nothing."""
-    known = [*METHODS, *NETWORKS, *schema.LIKELIHOODS]
+    known = [*METHODS, *NETWORKS, *LIKELIHOODS]
     if outside.is_outside(name):
         outside.check_name(name)
     elif name not in known:
@@ -83,18 +84,18 @@ def description(name: str) -> str:
 
 def _owner(name: str) -> tuple[str, Any]:
     """What kind of thing a name stands for, and the class or function."""
-    from zoo.likelihoods import LIKELIHOODS, Likelihood
+    from zoo import likelihoods
 
     if name in METHODS:
         return "method", models.method(name)
     if name in NETWORKS:
         return "network", networks.network(name)
     if name in LIKELIHOODS:
-        return "likelihood", LIKELIHOODS[name]
+        return "likelihood", getattr(likelihoods, LIKELIHOODS[name])
     found = outside.find(name, "any")
     if not isinstance(found, type):
         return "network", found
-    return ("likelihood" if issubclass(found, Likelihood) else "method"), found
+    return ("likelihood" if issubclass(found, likelihoods.Likelihood) else "method"), found
 
 
 def _kind(schema: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from zoo.experiments.building import load_split
 from zoo.experiments.finished import load_model
 from zoo.experiments.measures import Measured, Subject, groups_to_measure
 from zoo.experiments.run_directory import LEFT_OUT, RunDirectory
+from zoo.files import replacing
 from zoo.metrics.names import PROBES
 from zoo.models.vae import VAE
 from zoo.parameters import nearest
@@ -166,6 +167,5 @@ def write_evaluation(
     content.pop(LEFT_OUT, None)
     if by_split:
         content[LEFT_OUT] = by_split
-    sibling = run.evaluation.with_suffix(".tmp")
-    sibling.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    sibling.replace(run.evaluation)
+    with replacing(run.evaluation) as sibling:
+        sibling.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -12,6 +12,7 @@ import keras
 from zoo.experiments.run_directory import RunDirectory, RunError
 from zoo.export.card import Card
 from zoo.export.saved_model import export_model
+from zoo.files import replacing
 from zoo.models import saving
 from zoo.models.vae import VAE
 from zoo.training.callbacks.checkpoint import require_space
@@ -20,9 +21,8 @@ from zoo.training.callbacks.checkpoint import require_space
 def save_model(model: VAE, path: Path) -> None:
     """Writes a `.keras` file, whole or not at all."""
     require_space(path.parent, model)
-    sibling = path.with_name(f".{path.name}.tmp.keras")
-    model.save(sibling)
-    sibling.replace(path)
+    with replacing(path) as sibling:
+        model.save(sibling)
 
 
 def load_model(run: RunDirectory) -> VAE:
@@ -55,14 +55,14 @@ def read_model(path: Path, remedy: str = "no whole .keras file") -> keras.Model:
     try:
         return saving.load_model(path)
     except Exception as error:  # Keras lets through whatever zip, JSON, HDF5 and layers raise.
-        if not _is_whole(path):
+        if not is_whole(path):
             raise RunError(f"{path}: is damaged; {remedy}") from None
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(f"{path}: cannot be loaded: {reason}") from None
 
 
-def _is_whole(path: Path) -> bool:
-    """Whether a `.keras` file has its three parts, each with the right checksum."""
+def is_whole(path: Path) -> bool:
+    """Whether there is a `.keras` file with its three parts, each with the right checksum."""
     try:
         with zipfile.ZipFile(path) as file:
             if file.testzip() is not None or not {"metadata.json", "model.weights.h5"} <= {*file.namelist()}:

@@ -11,7 +11,7 @@ import tensorflow as tf
 from zoo import data
 from zoo.data import pipeline
 from zoo.experiments.building import build_model, load_split, plateau
-from zoo.experiments.finished import save_model
+from zoo.experiments.finished import is_whole, save_model
 from zoo.experiments.run_directory import RunDirectory, RunError
 from zoo.experiments.schema import Experiment
 from zoo.models.vae import VAE
@@ -34,7 +34,8 @@ def train(
 ) -> VAE:
     """Trains a configuration into a run directory, or finishes a run that was interrupted.
 
-    A resumed run ends with the weights, and the metrics file, of a run that was never interrupted.
+    A resumed run ends with the weights, and the metrics file, of a run that was never interrupted. One that has ended
+    keeps its model's file as it is, unless that is missing or damaged.
 
     Args:
         experiment: the configuration.
@@ -65,14 +66,8 @@ def train(
     if not resume:
         RunDirectory.create(run.path, experiment)
     with run.locked():
-        done, rows = 0, []
-        if resume:
-            try:
-                with scope():
-                    done = restore(run.checkpoints, model, announce)
-            except CheckpointError as error:
-                raise RunError(str(error)) from None
-            rows = record.truncate(run.metrics, done)
+        with scope():
+            done, rows = _go_back(run, model, announce) if resume else (0, [])
         watchers = _callbacks(experiment, run, held_out, rows, quiet, announce)
         binarize = "dynamic" if experiment.data.binarize == "dynamic" else None
         arguments: dict[str, Any] = {"batch_size": recipe.batch_size, "seed": recipe.seed, "epochs": recipe.epochs}
@@ -89,7 +84,8 @@ def train(
                     shuffle=False,
                     verbose=0,
                 )
-            save_model(model, run.model)
+            if done < recipe.epochs or not is_whole(run.model):
+                save_model(model, run.model)
         except (TrainingDivergedError, CheckpointError) as error:
             left = checkpoints(run.checkpoints)
             kept = f"the last good checkpoint is {left[-1]}" if left else "there was no checkpoint yet"
@@ -103,6 +99,15 @@ def train(
                 if isinstance(watcher, callbacks.Progress):
                     watcher.stop()
     return model
+
+
+def _go_back(run: RunDirectory, model: VAE, announce: Announce) -> tuple[int, list[dict[str, float]]]:
+    """Brings model and metrics to the last good checkpoint: the epochs that lie behind, and what was recorded."""
+    try:
+        done = restore(run.checkpoints, model, announce)
+    except CheckpointError as error:
+        raise RunError(str(error)) from None
+    return done, record.truncate(run.metrics, done)
 
 
 def _callbacks(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.metadata
 import json
 import os
 import platform
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,12 +14,14 @@ from typing import Any
 
 from zoo.experiments.configurations import dump, load
 from zoo.experiments.schema import Experiment
+from zoo.files import replacing
 
 PACKAGES = ("tensorflow", "keras", "tensorflow-probability", "tensorflow-datasets", "scikit-learn", "numpy")
 
-
 # Beside the splits in `evaluation.json`: what was not measured, and why.
 LEFT_OUT = "left_out"
+# What a file system answers that cannot lock.
+_LOCKLESS = (errno.ENOLCK, errno.EOPNOTSUPP)
 
 
 class RunError(RuntimeError):
@@ -80,16 +82,15 @@ class RunDirectory:
         """
         run = cls(path)
         run.check_new()
-        sibling = path.with_name(f".{path.name}.tmp")
         try:
-            shutil.rmtree(sibling, ignore_errors=True)
-            sibling.mkdir(parents=True)
-            (sibling / run.config.name).write_text(dump(experiment), encoding="utf-8")
-            text = json.dumps({**environment(), "modules": experiment.modules()}, indent=2) + "\n"
-            (sibling / run.environment.name).write_text(text, encoding="utf-8")
-            if path.exists():
-                path.rmdir()
-            sibling.rename(path)
+            with replacing(path) as sibling:
+                sibling.mkdir()
+                (sibling / run.config.name).write_text(dump(experiment), encoding="utf-8")
+                text = json.dumps({**environment(), "modules": experiment.modules()}, indent=2) + "\n"
+                (sibling / run.environment.name).write_text(text, encoding="utf-8")
+                if path.exists():
+                    # Fails where another process has just made a run there.
+                    path.rmdir()
         except OSError as error:
             raise RunError(f"{path}: cannot be written: {error.strerror}") from None
         return run
@@ -161,29 +162,29 @@ class RunDirectory:
     def locked(self) -> Iterator[None]:
         """Around a training: keeps other processes from training into the same directory.
 
-        The system lets go of the lock when its process ends, also by a kill. Without a lock where the system or the
-        file system knows none (Windows, some network drives).
+        The system lets go of the lock when its process ends, also by a kill. Some network drives know no locks; there
+        nothing is kept away.
 
         Raises:
             RunError: another process holds it, or the directory cannot be written.
         """
+        from filelock import FileLock, Timeout
+
+        if not self.path.is_dir():
+            # The lock would make it.
+            raise RunError(f"{self.path}: cannot be written: {os.strerror(errno.ENOENT)}")
+        lock = FileLock(self.lock, blocking=False)
         try:
-            import fcntl
-        except ImportError:
-            yield
-            return
-        try:
-            file = self.lock.open("a")
+            lock.acquire()
+        except Timeout:
+            raise RunError(f"{self.path}: is being trained by another process; wait for it, or stop it") from None
         except OSError as error:
-            raise RunError(f"{self.path}: cannot be written: {error.strerror}") from None
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise RunError(f"{self.path}: is being trained by another process; wait for it, or stop it") from None
-            except OSError:
-                pass
+            if error.errno not in _LOCKLESS:
+                raise RunError(f"{self.path}: cannot be written: {error.strerror}") from None
+        try:
             yield
+        finally:
+            lock.release()
 
     def check_same(self, experiment: Experiment) -> None:
         """Raises RunError where the run has another configuration, and names the first key that differs."""

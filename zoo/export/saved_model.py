@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +12,7 @@ import numpy as np
 from zoo import data
 from zoo.data.pixels import check_pixels, to_unit_interval
 from zoo.export.card import CARD, INDEX, README, Card, cards, checksum
+from zoo.files import replacing
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -125,38 +124,6 @@ def _endpoints(model: VAE) -> dict[str, Endpoint]:
 
 def _is_export(directory: Path) -> bool:
     return (directory / SAVED_MODEL).is_file() and (directory / CARD).is_file()
-
-
-@contextlib.contextmanager
-def replacing(target: Path) -> Iterator[Path]:
-    """A sibling to write to, file or folder, which takes the target's place if all goes well and is removed if not."""
-    target = target.resolve()
-    new, old = (target.with_name(f".{target.name}.{kind}") for kind in ("new", "old"))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    _remove(new)
-    try:
-        yield new
-        if target.is_dir():
-            # A folder cannot be renamed over another: for a moment there is none.
-            _remove(old)
-            target.rename(old)
-            try:
-                new.rename(target)
-            except OSError:
-                old.rename(target)
-                raise
-        else:
-            new.replace(target)
-        _remove(old)
-    finally:
-        _remove(new)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def update_index(exports: Path) -> Path:

@@ -18,6 +18,8 @@ from zoo.parameters import checked
 def conv(image_shape: tuple, latent_dim: int, output_activation: str = "linear") -> Networks:
     """Builds the encoder and the decoder of Table VI.
 
+    Every pixel lies where the table's paddings put it, in PyTorch's sense of them.
+
     The table's first decoder layer, Linear(16, 128), cannot be reshaped into feature maps; it is 4·4·256 wide here.
     A stride-1 transposed convolution leads from 32 maps to the image's channels.
 
@@ -39,7 +41,11 @@ def conv(image_shape: tuple, latent_dim: int, output_activation: str = "linear")
     # === Encoder ===
     x = inputs = keras.Input(image_shape, name="image")
     for filters, padding in ((32, "valid"), (64, "same"), (128, "same")):
-        x = layers.Conv2D(filters, 3, strides=2, padding=padding)(x)
+        even = padding == "same" and x.shape[1] % 2 == 0
+        if even:
+            # The table pads one pixel on either side; "same" would pad an even size at its end only.
+            x = layers.ZeroPadding2D(1)(x)
+        x = layers.Conv2D(filters, 3, strides=2, padding="valid" if even else padding)(x)
         x = layers.ReLU()(FusedBatchNormalization(momentum=0.9, epsilon=1e-5)(x))
     encoder = keras.Model(inputs, x, name="encoder")
 
@@ -50,7 +56,9 @@ def conv(image_shape: tuple, latent_dim: int, output_activation: str = "linear")
     small = image_shape[0] == 28
     for filters, last in ((128, False), (64, False), (32, True)):
         if not small:
-            x = layers.Conv2DTranspose(filters, 3, strides=2, padding="same")(x)
+            # A padding of 1 cuts off the first of 2n + 1 pixels, and an output padding of 1 keeps the last.
+            x = layers.Conv2DTranspose(filters, 3, strides=2, padding="valid")(x)
+            x = layers.Cropping2D(((1, 0), (1, 0)))(x)
         elif last:
             x = layers.Conv2DTranspose(filters, 3, strides=2, padding="valid", output_padding=1)(x)
         else:

@@ -16,8 +16,24 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
 
     Keras 3 composes it of elementary operations, which on CPUs takes four times as long, a fifth of the whole training
     step of the network `conv`. Weights, configuration and results are those of the Keras layer, but for the moving
-    variance, which follows the unbiased estimate of the batch's variance, as PyTorch's does.
+    variance, which follows the unbiased estimate of the batch's variance, as PyTorch's does. Each replica normalises by
+    its own part of the batch.
+
+    Args:
+        synchronized: As Keras's; only `False` works.
+        **kwargs: Keras's other arguments.
+
+    Raises:
+        ValueError: If it is to be synchronised.
     """
+
+    def __init__(self, *, synchronized: bool = False, **kwargs: Any) -> None:
+        if synchronized:
+            raise ValueError(
+                "FusedBatchNormalization: synchronized=True is not possible in one fused operation; "
+                "use keras.layers.BatchNormalization(synchronized=True)"
+            )
+        super().__init__(**kwargs)
 
     def build(self, input_shape: tuple) -> None:
         """As Keras's.

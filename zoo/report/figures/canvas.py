@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from zoo.domains.pictures import figure_ending
+from zoo.files import replacing
 
 MARKERS = "os^DvPX*<>"
 _DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (6, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (8, 3)), (0, (1, 2)))
@@ -73,11 +74,9 @@ def save(figure: Figure, path: Path, dpi: int = 120) -> Path:
     """
     path = Path(path)
     ending = figure_ending(path)
-    sibling = path.with_name(f".{path.name}.tmp")
     undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(ending)
-    with mpl.rc_context(_STYLE):
+    with replacing(path) as sibling, mpl.rc_context(_STYLE):
         figure.savefig(sibling, format=ending, dpi=dpi, metadata=undated)
-    sibling.replace(path)
     return path
 
 

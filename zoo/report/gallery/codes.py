@@ -27,9 +27,7 @@ def arrows(runs: Runs, *, split: str = "test", images: int = 40, seed: int = 0, 
     """Arrows from the codes of images to those of their transformations."""
     import tensorflow as tf
 
-    from zoo.augmentation.affine import RandomAffine
     from zoo.augmentation.view import apply_views
-    from zoo.data.pixels import to_unit_interval
     from zoo.randomness import Draws
     from zoo.report import figures
 
@@ -37,8 +35,10 @@ def arrows(runs: Runs, *, split: str = "test", images: int = 40, seed: int = 0, 
     require_images(shown, 2, "arrows", split)
     # Of the first run that has some; all runs are shown the same transformed images.
     own = (getattr(model_of(run), "transformations", None) for run in runs.values())
-    layers = next((found for found in own if found is not None), [RandomAffine()])
-    x = to_unit_interval(tf.constant(shown))
+    layers = next((found for found in own if found is not None), None)
+    domain = model_of(next(iter(runs.values()))).domain
+    x = domain.prepare(tf.constant(shown))
+    layers = domain.transformations() if layers is None else layers
     transformed = apply_views(layers, x, Draws(seed, 0, "plot"), "transformed").numpy()
     before, after = posteriors_of(runs, shown), posteriors_of(runs, transformed)
     return figures.arrows({label: (before[label].loc, after[label].loc) for label in runs}, projection, seed)
@@ -49,13 +49,11 @@ def noise(runs: Runs, *, split: str = "test", images: int = 1000, seed: int = 0)
     import numpy as np
     import tensorflow as tf
 
-    from zoo.data.pixels import to_unit_interval
-    from zoo.models.batch import Batch
-    from zoo.randomness import Draws
     from zoo.report import figures
 
-    x = to_unit_interval(tf.constant(chosen(runs, split, images, seed).images))
+    shown = tf.constant(chosen(runs, split, images, seed).images)
     models = {label: model_of(run) for label, run in runs.items()}
+    x = next(iter(models.values())).domain.prepare(shown)
     contrasting = [model for model in models.values() if hasattr(model, "noise_examples")]
     generator = np.random.default_rng(seed)
     # Models without noise of their own see that of the first which has some, or the paper's.
@@ -65,7 +63,7 @@ def noise(runs: Runs, *, split: str = "test", images: int = 1000, seed: int = 0)
     for label, model in models.items():
         noise = gaussian
         if getattr(model, "noise", "gaussian") == "decoder":
-            noise = model.noise_examples(Batch(x, x, Draws(seed, 0, "plot"), training=False))
+            noise = model.noise_examples(model.batch(shown, training=False))
         found[label] = (_draw(model, x, generator), _draw(model, noise, generator))
     return figures.data_and_noise(found, [1.0, *(model.K for model in contrasting[:1])])
 
@@ -74,7 +72,8 @@ def _draw(model: VAE, x: Any, generator: np.random.Generator) -> np.ndarray:
     """A sample of q(z|x) for each x, which noise may have driven out of the unit interval."""
     import numpy as np
 
-    parts = [x[i : i + 500] for i in range(0, len(x), 500)]
-    noises = (generator.standard_normal((len(part), model.latent_dim), np.float32) for part in parts)
-    found = [model.posterior(part).sample(noise).z for part, noise in zip(parts, noises, strict=True)]
-    return np.concatenate(found)
+    dim = model.latent_dim
+    blocks = (x[i : i + 500] for i in range(0, len(x), 500))
+    return np.concatenate(
+        [model.posterior(block).sample(generator.standard_normal([len(block), dim], np.float32)).z for block in blocks]
+    )

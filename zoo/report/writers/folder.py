@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from zoo.export.saved_model import replacing
+from zoo.files import replacing
 from zoo.report.content import Report
 from zoo.report.writers.csv import csv
 from zoo.report.writers.latex import latex

@@ -19,6 +19,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from zoo.files import replacing
+
 WEIGHTS = "model.weights.h5"
 STATE = "state.json"
 
@@ -63,30 +65,23 @@ class Checkpoint(keras.callbacks.Callback):
         self.keep = keep
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Writes a sibling folder, renames it, then removes what is too old."""
+        """Writes the checkpoint, then removes what is too old, and what a kill left half written."""
         if not all(np.isfinite(w).all() for w in self.model.get_weights()):
             raise CheckpointError(f"epoch {epoch + 1}: weights are no longer finite")
         target = self.directory / f"epoch-{epoch + 1:04d}"
-        sibling = self.directory / f".{target.name}.tmp"
         try:
-            shutil.rmtree(sibling, ignore_errors=True)
-            sibling.mkdir(parents=True)
-            require_space(sibling, self.model)
-            self.model.save_weights(sibling / WEIGHTS)
-            seeds = [[int(n) for n in seed.numpy()] for seed in _seeds(self.model)]
-            state = {"epoch": epoch + 1, "sha256": _checksum(sibling / WEIGHTS), "seeds": seeds}
-            (sibling / STATE).write_text(json.dumps(state), encoding="utf-8")
-            for path in (sibling / WEIGHTS, sibling / STATE, sibling):
-                descriptor = os.open(path, os.O_RDONLY)
-                os.fsync(descriptor)
-                os.close(descriptor)
-            shutil.rmtree(target, ignore_errors=True)
-            sibling.rename(target)
+            with replacing(target, synced=True) as sibling:
+                sibling.mkdir()
+                require_space(sibling, self.model)
+                self.model.save_weights(sibling / WEIGHTS)
+                seeds = [[int(n) for n in seed.numpy()] for seed in _seeds(self.model)]
+                state = {"epoch": epoch + 1, "sha256": _checksum(sibling / WEIGHTS), "seeds": seeds}
+                (sibling / STATE).write_text(json.dumps(state), encoding="utf-8")
         except OSError as error:
-            shutil.rmtree(sibling, ignore_errors=True)
             reason = error.strerror or str(error)
             raise CheckpointError(f"epoch {epoch + 1}: cannot write the checkpoint {target}: {reason}") from None
-        for old in checkpoints(self.directory)[: -self.keep]:
+        # Only one process trains into a directory (`RunDirectory.locked`), so a hidden folder is nobody's.
+        for old in (*checkpoints(self.directory)[: -self.keep], *self.directory.glob(".epoch-*")):
             shutil.rmtree(old)
 
 

@@ -16,6 +16,7 @@ from tensorboard.plugins.projector.metadata import PROJECTOR_FILENAME
 
 from zoo.data.examples import Examples
 from zoo.domains import pictures
+from zoo.files import replacing
 
 # TensorBoard shows no sprite that is wider or higher.
 LARGEST = 8192
@@ -55,7 +56,6 @@ class Projector(keras.callbacks.Callback):
             self.announce(f"no codes for TensorBoard's projector: {error}")
             return
         if np.isfinite(loc).all():
-            self.directory.mkdir(parents=True, exist_ok=True)
             self._write(images, labels, loc)
 
     def _write(self, images: np.ndarray, labels: np.ndarray | None, loc: np.ndarray) -> None:
@@ -78,6 +78,5 @@ class Projector(keras.callbacks.Callback):
             PROJECTOR_FILENAME: config.encode(),
         }
         for name, content in files.items():
-            sibling = self.directory / f".{name}.tmp"
-            sibling.write_bytes(content)
-            sibling.replace(self.directory / name)
+            with replacing(self.directory / name) as sibling:
+                sibling.write_bytes(content)

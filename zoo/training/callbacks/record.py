@@ -9,6 +9,8 @@ from typing import Any
 
 import keras
 
+from zoo.files import replacing
+
 
 class Record(keras.callbacks.Callback):
     """Appends the logs of every epoch to a file, one JSON object a line.
@@ -51,7 +53,6 @@ def rows(path: Path, epochs: int | None = None) -> list[dict[str, float]]:
 def truncate(path: Path, epochs: int) -> list[dict[str, float]]:
     """Cuts a metrics file back to its first `epochs` epochs, and returns them."""
     kept = rows(path, epochs)
-    sibling = path.with_suffix(".tmp")
-    sibling.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
-    sibling.replace(path)
+    with replacing(path) as sibling:
+        sibling.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
     return kept

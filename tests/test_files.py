@@ -1,0 +1,108 @@
+"""Files and folders that appear whole or not at all."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from zoo.files import replacing
+
+
+def write(path, text, folder):
+    if folder:
+        path.mkdir()
+        path = path / "part"
+    path.write_text(text)
+
+
+def read(path):
+    return (path / "part" if path.is_dir() else path).read_text()
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_the_target_is_made_then_replaced_and_nothing_else_stays(tmp_path, folder):
+    target = tmp_path / "deep" / "target.keras"
+    for text in ("first", "second"):
+        with replacing(target) as sibling:
+            assert sibling.name == target.name and not sibling.exists()
+            write(sibling, text, folder)
+        assert read(target) == text and os.listdir(target.parent) == [target.name]
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_failure_leaves_the_target_as_it_was(tmp_path, folder):
+    target = tmp_path / "target"
+    for existed in (False, True):
+        with pytest.raises(KeyError), replacing(target) as sibling:
+            write(sibling, "half", folder)
+            raise KeyError
+        assert target.exists() == existed and len(os.listdir(tmp_path)) == existed
+        if not existed:
+            write(target, "whole", folder)
+    assert read(target) == "whole"
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_two_writers_of_one_target_do_not_meet(tmp_path, folder):
+    target = tmp_path / "target"
+    with replacing(target) as first:
+        write(first, "first", folder)
+        with replacing(target) as second:
+            write(second, "second", folder)
+        assert read(first) == "first" and read(target) == "second"
+    assert read(target) == "first" and os.listdir(tmp_path) == ["target"]
+
+
+def test_an_old_folder_that_cannot_be_put_back_is_kept(tmp_path, monkeypatch):
+    target, rename = tmp_path / "target", Path.rename
+    write(target, "precious", folder=True)
+
+    def refuse(old, to):
+        if to == target:
+            raise OSError(5, "Input/output error")
+        return rename(old, to)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(OSError, match="Input/output"), replacing(target) as sibling:
+        write(sibling, "new", folder=True)
+    (kept,) = tmp_path.rglob("target.old")
+    assert read(kept) == "precious"
+
+
+def test_what_is_synced_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    target, synced = tmp_path / "target", []
+
+    def fsync(descriptor):
+        assert not target.exists()
+        synced.append(os.fstat(descriptor).st_ino)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with replacing(target, synced=True) as sibling:
+        write(sibling, "content", folder=True)
+    assert sorted(synced) == sorted(path.stat().st_ino for path in (target, target / "part"))
+    with replacing(target) as sibling:
+        write(sibling, "content", folder=True)
+    assert len(synced) == 2
+
+
+HALF = """
+import sys, time
+from pathlib import Path
+from zoo.files import replacing
+with replacing(Path(sys.argv[1])) as sibling:
+    sibling.write_text("half")
+    print("written", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_kill_leaves_the_target_as_it_was(tmp_path):
+    target = tmp_path / "target"
+    target.write_text("whole")
+    with subprocess.Popen([sys.executable, "-c", HALF, str(target)], stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout.readline() == "written\n"
+        writer.send_signal(signal.SIGKILL)
+    assert target.read_text() == "whole"

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from zoo import data
 from zoo.data import pipeline
+from zoo.experiments import hparams
 from zoo.experiments.building import build_model, load_split, plateau
 from zoo.experiments.finished import is_whole, save_model
 from zoo.experiments.run_directory import RunDirectory, RunError
@@ -126,7 +127,14 @@ def _callbacks(
     with_memory: list[keras.callbacks.Callback] = [alarm]
     with_memory += plateau(recipe)
     first_rate = None if recipe.schedule.name == "cosine" else recipe.optimizer.learning_rate
-    monitor = callbacks.TensorBoardMonitor(run.tensorboard, information, experiment.flat(), watch.pictures)
+    monitor = callbacks.TensorBoardMonitor(
+        run.tensorboard,
+        information,
+        hparams.values(experiment),
+        watch.pictures,
+        hparams.columns(experiment),
+        hparams.terms(),
+    )
     projector = callbacks.Projector(
         run.tensorboard / "validation", lambda: load_split(experiment, "test"), watch.images, announce
     )

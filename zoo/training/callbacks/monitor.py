@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,27 +34,37 @@ class TensorBoardMonitor(keras.callbacks.Callback):
         information: the callback that encodes the images; it stands before this one.
         hyperparameters: flat names and values, for the HParams page.
         draw: whether to write pictures.
+        columns: types of the columns of the HParams page, by name, where all runs are to have more than one's own.
+        terms: names of the methods' terms, which share a chart of the Custom Scalars page.
     """
 
     def __init__(
-        self, directory: Path, information: Information, hyperparameters: dict[str, Any], draw: bool = True
+        self,
+        directory: Path,
+        information: Information,
+        hyperparameters: dict[str, Any],
+        draw: bool = True,
+        columns: Mapping[str, Any] | None = None,
+        terms: Iterable[str] = (),
     ) -> None:
         super().__init__()
         self.directory = directory
         self.information = information
         self.hyperparameters = hyperparameters
         self.draw = draw
+        self.columns = columns
+        self.terms = tuple(terms)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Opens the event files and writes the hyperparameters."""
         names = ("train", "validation")
         self.writers = {name: tf.summary.create_file_writer(str(self.directory / name)) for name in names}
-        table = pages.columns(self.hyperparameters)
+        table = pages.columns(self.hyperparameters, self.columns)
         row = pages.session(self.hyperparameters, table)
         # TensorBoard takes the mean over the runs of one group: only the same configuration is the same group.
         digest = hashlib.sha256(json.dumps(row, sort_keys=True).encode()).hexdigest()[:8]
         start = hparams_summary.session_start_pb(row, group_name=f"{self.directory.parent.name} {digest}")
-        self._validation(pages.experiment(table), pages.layout(), start)
+        self._validation(pages.experiment(table), pages.layout(self.terms), start)
 
     def _validation(self, *summaries: Any) -> None:
         with self.writers["validation"].as_default(0):

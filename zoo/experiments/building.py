@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 
@@ -12,6 +12,9 @@ from zoo import data, likelihoods, models, networks, outside
 from zoo.experiments.schema import Experiment, Schedule, Train
 from zoo.models.combination import combine
 from zoo.models.vae import VAE
+
+if TYPE_CHECKING:
+    from zoo.domains import Domain, Features
 
 
 def build_optimizer(train: Train, steps_per_epoch: int) -> keras.optimizers.Optimizer:
@@ -36,14 +39,30 @@ def plateau(schedule: Schedule) -> list[keras.callbacks.Callback]:
     return [keras.callbacks.ReduceLROnPlateau(monitor="loss", **arguments)]
 
 
-def build_model(experiment: Experiment, image_shape: tuple, steps_per_epoch: int, examples: int | None = None) -> VAE:
+def feature_domain(experiment: Experiment, training: data.Examples) -> Features | None:
+    """What x is, with the statistics of the training split where the features are standardised; None for images."""
+    if experiment.data.kind != "features":
+        return None
+    from zoo.domains.features import Features
+
+    return Features(*data.statistics(training.images)) if experiment.data.standardize else Features()
+
+
+def build_model(
+    experiment: Experiment,
+    image_shape: tuple,
+    steps_per_epoch: int,
+    examples: int | None = None,
+    domain: Domain | None = None,
+) -> VAE:
     """A compiled model, initialised from the experiment's seed.
 
     Args:
         experiment: the configuration.
-        image_shape: (h, w, c).
+        image_shape: of an example, (h, w, c) of an image.
         steps_per_epoch: for warm-up and schedule, which the configuration counts in epochs.
         examples: size of the training split; only methods that tell its examples apart need it.
+        domain: what x is; the model infers it where it is not given.
 
     Raises:
         ValueError: images that the network does not take.
@@ -68,6 +87,8 @@ def build_model(experiment: Experiment, image_shape: tuple, steps_per_epoch: int
         hyperparameters = experiment.hyperparameters()
         if method.needs_index:
             hyperparameters["examples"] = examples
+        if domain is not None:
+            hyperparameters["domain"] = domain
         vae = method(
             *pair,
             likelihood=likelihood,
@@ -89,7 +110,7 @@ def _likelihood(section: dict[str, Any], folders: Sequence[Path]) -> likelihoods
 
 
 def load_split(experiment: Experiment, split: str) -> data.Examples:
-    """The images of `train`, `validation` or `test`; dynamic binarisation is fixed for the held-out ones.
+    """The examples of `train`, `validation` or `test`; dynamic binarisation is fixed for the held-out ones.
 
     Raises:
         ValueError: no such split, or no such data.
@@ -107,6 +128,8 @@ def load_split(experiment: Experiment, split: str) -> data.Examples:
             channels=section.channels,
             labels=section.labels,
             binarize=binarize,
+            kind=section.kind,
+            label_column=section.label_column,
         )
     except ValueError as error:
         raise ValueError(f"data.{split}: {error}") from None

@@ -6,11 +6,12 @@ import statistics
 import pytest
 
 from zoo.experiments.schema import ConfigurationError
-from zoo.report import paper_table
-from zoo.report.claims import Estimate, judge, judgements, printed_verdict
-from zoo.report.comparison import Row, shown
-from zoo.report.differences import differences
-from zoo.report.paper_table import Claim, Column, PaperTable, Printed
+from zoo.papers.claims import judge, judgements, printed_verdict
+from zoo.papers.differences import differences
+from zoo.papers.entries import Claim
+from zoo.papers.table import PaperTable, load
+from zoo.report.columns import Column, Estimate, Printed, shown
+from zoo.report.content import Row
 
 
 def table(**changes):
@@ -181,7 +182,7 @@ def test_mistakes_in_a_tables_file_are_one_line(changes, message):
 
 def test_an_unknown_table_lists_the_valid_ones():
     with pytest.raises(ConfigurationError, match=r"papers/contrastive/tabel3: .*did you mean 'contrastive/table3'"):
-        paper_table.load("papers/contrastive/tabel3")
+        load("papers/contrastive/tabel3")
 
 
 def test_differences_tell_seeds_settings_and_likelihoods():

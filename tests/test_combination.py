@@ -13,7 +13,7 @@ from zoo.experiments import configurations
 from zoo.experiments.building import build_model
 from zoo.experiments.schema import ConfigurationError
 from zoo.export.card import Card
-from zoo.models import METHODS, canonical, claims, conflict
+from zoo.models import METHODS, canonical, claims
 from zoo.models import method as class_of
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (16, 28, 28, 1)).astype("uint8")
@@ -167,6 +167,5 @@ def test_a_keyword_of_no_method_of_the_combination():
         configurations.load("digits/vae", ["model.method=[iwae, consistency]", "model.gamma=1"])
 
 
-def test_conflicts_and_order_are_known_without_the_classes():
+def test_the_order_is_known_without_the_classes():
     assert canonical(["iwae", "vae", "consistency"]) == ("consistency", "iwae")
-    assert all(not conflict(a, b) for a, b in itertools.combinations(METHODS, 2))

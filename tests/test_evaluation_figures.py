@@ -11,7 +11,8 @@ import zoo
 from zoo import metrics
 from zoo.data import Examples
 from zoo.experiments.evaluation import evaluate_model, lines
-from zoo.experiments.measures import GROUPS, Measured, accuracy_error, groups_to_measure, mean_of
+from zoo.experiments.measures import Measured, accuracy_error, groups_to_measure, mean_of
+from zoo.metrics.names import GROUPS
 from zoo.networks import build
 
 SHAPE = (8, 8, 1)

@@ -318,14 +318,14 @@ def test_encode_file_gives_the_models_codes(small_export, tmp_path, dtype):
     x = np.random.default_rng(0).integers(0, 256, (70, 8, 6, 1), dtype=np.uint8)
     given = x if dtype == "uint8" else (x / 255).astype(dtype)
     np.savez(tmp_path / "x.npz", images=given, labels=np.arange(70))
-    to = encode_file(export, str(tmp_path / "x.npz"), tmp_path / "codes.npz", batch_size=32, quiet=True)
+    to = encode_file(export, str(tmp_path / "x.npz"), tmp_path / "codes.npz", batch_size=32)
     codes = np.load(to)
     expected = model.encode(given)
     np.testing.assert_allclose(codes["loc"], expected.loc, rtol=0, atol=1e-5)
     np.testing.assert_allclose(codes["scale"], expected.scale, rtol=0, atol=1e-5)
     np.testing.assert_array_equal(codes["labels"], np.arange(70))
     np.save(tmp_path / "x.npy", given)
-    encode_file(export, str(tmp_path / "x.npy"), to, quiet=True)
+    encode_file(export, str(tmp_path / "x.npy"), to)
     assert set(np.load(to)) == {"loc", "scale"}
     assert sorted(os.listdir(tmp_path)) == ["codes.npz", "x.npy", "x.npz"]
 
@@ -349,7 +349,7 @@ def test_encode_file_refuses_what_the_signature_does_not_take(small_export, tmp_
     np.save(tmp_path / "x.npy", array)
     (tmp_path / "codes.npz").write_text("of yesterday")
     with pytest.raises(ValueError, match=message) as caught:
-        encode_file(small_export[1], str(tmp_path / "x.npy"), tmp_path / "codes.npz", quiet=True)
+        encode_file(small_export[1], str(tmp_path / "x.npy"), tmp_path / "codes.npz")
     assert "\n" not in str(caught.value)
     assert (tmp_path / "codes.npz").read_text() == "of yesterday"
     assert sorted(os.listdir(tmp_path)) == ["codes.npz", "x.npy"]
@@ -359,7 +359,7 @@ def test_floats_beyond_the_unit_interval_are_for_the_likelihood_to_refuse(tmp_pa
     model = small("gaussian")
     export = export_model(model, tmp_path / "export", card_for("digits/vae", model))
     np.save(tmp_path / "x.npy", GOOD + 2)
-    to = encode_file(export, str(tmp_path / "x.npy"), tmp_path / "codes.npz", quiet=True)
+    to = encode_file(export, str(tmp_path / "x.npy"), tmp_path / "codes.npz")
     np.testing.assert_allclose(np.load(to)["loc"], model.encode(GOOD + 2).loc, rtol=0, atol=1e-5)
 
 
@@ -368,14 +368,14 @@ def test_encode_file_names_what_is_wrong_with_the_export_or_the_target(small_exp
     np.save(tmp_path / "x.npy", GOOD)
     source = str(tmp_path / "x.npy")
     with pytest.raises(ValueError, match="not an export"):
-        encode_file(tmp_path / "nothing", source, tmp_path / "codes.npz", quiet=True)
+        encode_file(tmp_path / "nothing", source, tmp_path / "codes.npz")
     with pytest.raises(ValueError, match="no such folder"):
-        encode_file(good, source, tmp_path / "nowhere" / "codes.npz", quiet=True)
+        encode_file(good, source, tmp_path / "nowhere" / "codes.npz")
     with pytest.raises(ValueError, match="a folder has this name"):
-        encode_file(good, source, tmp_path, quiet=True)
+        encode_file(good, source, tmp_path)
     damaged = export_model(model, tmp_path / "export", card_for("digits/vae", model))
     with (damaged / "variables" / "variables.data-00000-of-00001").open("r+b") as file:
         file.write(b"\xff")
     with pytest.raises(ValueError, match="damaged"):
-        encode_file(damaged, source, tmp_path / "codes.npz", quiet=True)
+        encode_file(damaged, source, tmp_path / "codes.npz")
     assert sorted(os.listdir(tmp_path)) == ["export", "x.npy"]

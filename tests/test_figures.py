@@ -19,8 +19,10 @@ from zoo import cli, experiments, metrics
 from zoo.data import load
 from zoo.experiments import configurations
 from zoo.experiments.run_directory import RunDirectory, RunError
-from zoo.report import drawings, figures, plots
-from zoo.report.trained import data_set, labelled, model_of, same_but_for_seed
+from zoo.report import figures
+from zoo.report.gallery.curves import information_by_size
+from zoo.report.gallery.plot import FIGURES, plot
+from zoo.report.gallery.runs import data_set, labelled, model_of, same_but_for_seed
 
 RNG = np.random.default_rng(0)
 CODES = RNG.standard_normal((40, 5)) * [3, 2, 1, 0.5, 0.1]
@@ -179,7 +181,7 @@ def test_rates_fall_from_left_to_right():
 
 def test_information_by_size_is_that_of_the_metrics():
     loc, scale = CODES, np.full_like(CODES, 0.3)
-    found = drawings.information_by_size(loc, scale, [10, 40], seed=3, subsets=2)
+    found = information_by_size(loc, scale, [10, 40], seed=3, subsets=2)
     for subset in range(2):
         rows = np.random.default_rng((3, subset)).permutation(40)
         for column, size in enumerate((10, 40)):
@@ -263,7 +265,7 @@ def command(capsys, monkeypatch, tmp_path):
     return call
 
 
-@pytest.mark.parametrize("name", plots.FIGURES)
+@pytest.mark.parametrize("name", FIGURES)
 def test_every_figure_of_a_run_and_of_several(command, trained, tmp_path, name):
     few = [] if name == "history" else ["--images", 6]
     code, out, _ = command(name, trained / "vae-seed0", *few)
@@ -283,7 +285,7 @@ def test_the_list_has_a_line_for_each_figure(command):
     for arguments in ([], ["--list"]):
         code, out, err = command(*arguments)
         assert (code, err) == (0, "")
-        assert [line.split()[0] for line in out.splitlines()] == [*plots.FIGURES]
+        assert [line.split()[0] for line in out.splitlines()] == [*FIGURES]
     code, out, err = command("tsn", "nowhere")
     assert (code, out) == (2, "")
     assert err.count("\n") == 1 and "no figure 'tsn'; did you mean 'tsne'?" in err
@@ -341,7 +343,7 @@ def test_a_history_is_that_of_the_file_and_seeds_are_one_line(trained):
     assert same_but_for_seed(runs) == {"vae (2 seeds)": ["vae-seed0", "vae-seed1"], "noise-seed0": ["noise-seed0"]}
     rows = {label: [json.loads(line) for line in found.metrics.open()] for label, found in runs.items()}
     held_out, training, noise = (
-        plots.plot("history", runs, **options).axes[0]
+        plot("history", runs, **options).axes[0]
         for options in ({}, {"metric": "distortion,rate", "split": "train"}, {"metric": "noise_rate"})
     )
     both = [[row["val_mutual_information"] for row in rows[label]] for label in ("vae-seed0", "vae-seed1")]
@@ -358,7 +360,7 @@ def test_a_traversal_changes_one_unit(trained):
     images = load("digits", "test").images
     order = np.random.default_rng(0).permutation(len(images))
     for options, rows in (({"unit": 3}, [3, 3]), ({}, None)):
-        (axis,) = plots.plot("traversals", runs, images=2, **options).axes
+        (axis,) = plot("traversals", runs, images=2, **options).axes
         loc, scale = model.posteriors(images[order[:1000]])
         rates = metrics.rate_per_unit(loc, scale)
         units = rows or [*np.argsort(-rates)[:2]]
@@ -381,7 +383,7 @@ def test_walks_begin_and_end_with_their_images(trained, monkeypatch):
     monkeypatch.setattr(model, "decode", lambda z: (walked.append(z), decode(z))[1])
     images = load("digits", "test").images
     first, last = images[np.random.default_rng(0).permutation(len(images))[:2]]
-    (axis,) = plots.plot("interpolations", runs, images=1).axes
+    (axis,) = plot("interpolations", runs, images=1).axes
     cells = np.asarray(axis.images[0].get_array())[1:-1].reshape(28, -1)[:, 1:]
     shown = [cells[:, 29 * i : 29 * i + 28] for i in range(11)]
     a, b = model.posteriors(np.stack([first, last])).loc
@@ -413,7 +415,7 @@ def test_what_is_drawn_is_what_the_models_say(trained, monkeypatch):
     for name in ("reconstructions", "samples", "arrows", "data_and_noise", "tsne", "image_map"):
         monkeypatch.setattr(figures, name, lambda *given, to=name, **_: taken.__setitem__(to, given))
     for name in ("reconstructions", "samples", "arrows", "noise", "tsne", "grid"):
-        plots.plot(name, runs, images=4, seed=5)
+        plot(name, runs, images=4, seed=5)
     np.testing.assert_array_equal(taken["reconstructions"][0], images)
     for label, model in models.items():
         loc, scale = model.posteriors(images)
@@ -440,7 +442,7 @@ def test_noise_of_the_decoder_is_that_of_the_model(trained, monkeypatch):
     bright = np.full((1, 28, 28, 1), 5, np.float32)
     monkeypatch.setattr(type(model), "noise_images", lambda self, batch, training: np.repeat(bright, len(batch.x), 0))
     monkeypatch.setattr(figures, "data_and_noise", lambda found, scales: found)
-    _, noise = plots.plot("noise", runs, images=50)["noise-seed0"]
+    _, noise = plot("noise", runs, images=50)["noise-seed0"]
     posterior = model.infer(bright)
     drawn = (noise - posterior.code()) / posterior.scale()
     np.testing.assert_allclose([np.mean(drawn), np.std(drawn)], [0, 1], atol=0.15)

@@ -9,11 +9,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from test_writing import PNG, SVG, a_comparison
+from test_writing import PNG, SVG, a_report
 
-from zoo.report.comparison import Comparison, Picture, Row
-from zoo.report.page import LARGEST_SVG, page
-from zoo.report.paper_table import Printed
+from zoo.report.columns import Printed
+from zoo.report.content import Illustration, Report, Row
+from zoo.report.writers.page import LARGEST_SVG, page
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = (
@@ -78,9 +78,9 @@ def in_chromium(html: str, script: str, tmp_path: Path) -> list[str]:
     return found[1].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&").splitlines()
 
 
-def small(values: dict[str, float | None]) -> Comparison:
+def small(values: dict[str, float | None]) -> Report:
     """Rows on two data sets, in the same order and with the same figures."""
-    c = a_comparison()
+    c = a_report()
     rows = [
         Row(name, data, {} if value is None else {"rate": [value]}, {"rate": (2.0 if name == "b" else 1.0, None)})
         for data in ("one", "two")
@@ -90,7 +90,7 @@ def small(values: dict[str, float | None]) -> Comparison:
 
 
 def test_rows_ours_and_the_papers() -> None:
-    rows = Reader(page(a_comparison())).rows
+    rows = Reader(page(a_report())).rows
     assert rows[0] == ["row", "KL(q(z|x) ‖ p(z))", "SSE", "KNN (%)"]
     assert rows[1] == ["ours", "paper", "ours", "paper", "ours"]
     assert rows[2] == ["my_digits", ""]
@@ -105,14 +105,14 @@ def test_rows_ours_and_the_papers() -> None:
 
 
 def test_best_is_bold_and_verdicts_have_a_sign() -> None:
-    html = page(a_comparison())
+    html = page(a_report())
     assert re.findall(r"<strong>(.*?)</strong>", html) == ["45.00", "9.0", "45.00"]
     signs = [attributes["data-sign"] for _, attributes in Reader(html).tags if "data-sign" in attributes]
     assert signs == ["≈", "✗", "≈", "–", "✗", "✓"], "those of the tally, then ours and the printed ones"
 
 
 def test_only_ours_is_bold_and_sorting_is_by_the_full_figure() -> None:
-    c = a_comparison()
+    c = a_report()
     both = [
         Row(name, "d", {"sum_of_squares": [x]}, {"sum_of_squares": Printed(7.0)}) for name, x in (("a", 9.04), ("b", 8))
     ]
@@ -125,17 +125,17 @@ def test_only_ours_is_bold_and_sorting_is_by_the_full_figure() -> None:
 
 
 def test_text_is_escaped() -> None:
-    tags = [tag for tag, _ in Reader(page(a_comparison())).tags]
+    tags = [tag for tag, _ in Reader(page(a_report())).tags]
     assert tags.count("script") == 1
     assert not {"b", "i"}.intersection(tags)
-    html = page(a_comparison())
+    html = page(a_report())
     assert "VAE &lt;script&gt;alert(1)&lt;/script&gt;" in html
     assert "γ = 0.1 &amp; x|y" in html
     assert "method: vae  # a &amp; b" in html
 
 
 def test_nothing_refers_to_the_network() -> None:
-    html = page(a_comparison())
+    html = page(a_report())
     tags = Reader(html).tags
     addresses = [a[name] for _, a in tags for name in ("src", "href", "srcset", "action", "data") if a.get(name)]
     assert len(addresses) == 2
@@ -147,22 +147,22 @@ def test_nothing_refers_to_the_network() -> None:
 
 def test_large_figures_are_pixels() -> None:
     large = SVG.replace("</svg>", " " * LARGEST_SVG + "</svg>")
-    pictures = [Picture("small", "", PNG, SVG), Picture("large", "", PNG, large)]
-    tags = Reader(page(replace(a_comparison(), pictures=pictures))).tags
+    pictures = [Illustration("small", "", PNG, SVG), Illustration("large", "", PNG, large)]
+    tags = Reader(page(replace(a_report(), illustrations=pictures))).tags
     images = [attributes["src"].partition(",") for tag, attributes in tags if tag == "img"]
     assert [start for start, _, _ in images] == ["data:image/svg+xml;base64", "data:image/png;base64"]
     assert [base64.b64decode(content) for _, _, content in images] == [SVG.encode(), PNG]
 
 
 def test_configurations_are_closed_until_asked_for() -> None:
-    tags = Reader(page(a_comparison())).tags
+    tags = Reader(page(a_report())).tags
     runs = [attributes for tag, attributes in tags if tag == "details"]
     assert len(runs) == 4
     assert all("open" not in attributes for attributes in runs)
 
 
 def test_a_report_with_nothing_but_rows() -> None:
-    c = Comparison("Title", "", "zoo report runs/x", [], [Row("a", "digits")])
+    c = Report("Title", "", "zoo report runs/x", [], [Row("a", "digits")])
     html = page(c)
     assert Reader(html).rows == [["row"], [], ["digits", ""], ["a"]]
     assert "<h2>Claims" not in html
@@ -176,7 +176,7 @@ def test_opens_in_a_browser_and_fetches_nothing(tmp_path) -> None:
     Promise.all([...document.images].map((image) => image.decode())).then(
       () => say("widths", [...document.images].map((image) => image.naturalWidth)), () => say("broken image"));
     """
-    said = in_chromium(page(a_comparison()), script, tmp_path)
+    said = in_chromium(page(a_report()), script, tmp_path)
     assert said[:2] == ['["rows",4]', '["fetched",[]]']
     assert said[2:] == ['["widths",[40,40]]'], "the figures are drawn"
 
@@ -223,5 +223,5 @@ def test_headers_are_reached_by_keyboard_and_dark_is_a_button(tmp_path) -> None:
     theme.click();
     say(before[1] === look());
     """
-    said = in_chromium(page(a_comparison()), script, tmp_path)
+    said = in_chromium(page(a_report()), script, tmp_path)
     assert said[:3] == ['[true,0,"button"]', '[["Dark","Light"],true]', "[true]"]

@@ -9,8 +9,10 @@ import pytest
 import yaml
 
 from zoo.experiments.run_directory import RunDirectory
-from zoo.report.needs import Needs, needs_of, relative
-from zoo.report.paper_table import Column, Evaluation
+from zoo.papers.entries import Evaluation
+from zoo.papers.needs import Needs, needs_of
+from zoo.papers.result import relative
+from zoo.report.columns import Column
 
 TABLE = {
     "title": "Two βs on digits",

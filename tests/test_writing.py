@@ -9,11 +9,12 @@ from dataclasses import replace
 
 import pytest
 
-from zoo.report import writing
-from zoo.report.claims import Judgement
-from zoo.report.comparison import Comparison, Picture, Row, RunSummary, heading
-from zoo.report.latex import escape
-from zoo.report.paper_table import Column, Printed
+from zoo.report.columns import Column, Printed, heading
+from zoo.report.content import Illustration, Judgement, Report, Row, RunSummary
+from zoo.report.writers.csv import csv as as_csv
+from zoo.report.writers.folder import write
+from zoo.report.writers.latex import escape, latex
+from zoo.report.writers.markdown import markdown
 
 RATE = Column(metric="rate", header="KL(q(z|x) ‖ p(z))")
 SQUARES = Column(metric="sum_of_squares", header="SSE", better="lower", digits=1)
@@ -31,7 +32,7 @@ PNG = bytes.fromhex(
 )
 
 
-def a_comparison() -> Comparison:
+def a_report() -> Report:
     """Two data sets; one row with two seeds, one with one, one that cannot run, one that the paper does not have."""
     run = RunSummary(0, "runs/one", "model:\n  method: vae  # a & b\n", EVALUATION)
     rows = [
@@ -53,7 +54,7 @@ def a_comparison() -> Comparison:
         Row("Info*VAE", "my_digits", printed={"rate": Printed(100.0)}, status="not in the zoo yet: method info"),
         Row("VAE", "mnist", {"rate": [-3.0]}, runs=[run]),
     ]
-    return Comparison(
+    return Report(
         title="A & B, x_1 < x_2",
         source="Someone 2020, Table 1",
         command="zoo reproduce papers/paper/table1",
@@ -64,7 +65,7 @@ def a_comparison() -> Comparison:
             Judgement("VAE <b>wins</b>", "mnist", "does not hold", "a|b", "holds"),
         ],
         differs=["train.epochs: 1 instead of 200.", "<i>No</i> views."],
-        pictures=[Picture("map", "A map & more", PNG, SVG), Picture("second map", "Two", PNG, SVG)],
+        illustrations=[Illustration("map", "A map & more", PNG, SVG), Illustration("second map", "Two", PNG, SVG)],
         created="2024-05-06",
         versions={"zoo": "0.1", "cores": 2},
     )
@@ -78,7 +79,7 @@ def rows_of(table: str) -> list[list[str]]:
 
 
 def test_csv_has_a_line_for_each_figure_at_full_precision() -> None:
-    lines = list(csv.DictReader(io.StringIO(writing.csv(a_comparison()))))
+    lines = list(csv.DictReader(io.StringIO(as_csv(a_report()))))
     assert len(lines) == 4 * 3
     first, second, third = lines[:3]
     assert first == {
@@ -107,7 +108,7 @@ def test_csv_has_a_line_for_each_figure_at_full_precision() -> None:
 
 
 def test_markdown_sets_ours_above_the_papers() -> None:
-    text = writing.markdown(a_comparison())
+    text = markdown(a_report())
     block = text[text.index("## my_digits") : text.index("## mnist")]
     assert rows_of(block) == [
         ["", "KL(q(z|x) ‖ p(z))", "SSE", "KNN (%)", "seeds", "recipe", "note"],
@@ -122,8 +123,8 @@ def test_markdown_sets_ours_above_the_papers() -> None:
 
 
 def test_a_report_on_ones_own_runs_has_no_recipes() -> None:
-    c = replace(a_comparison(), source="", rows=[Row("a", "d", {"rate": [1.0]})], columns=[RATE])
-    assert rows_of(writing.markdown(c))[:3] == [
+    c = replace(a_report(), source="", rows=[Row("a", "d", {"rate": [1.0]})], columns=[RATE])
+    assert rows_of(markdown(c))[:3] == [
         ["", "KL(q(z|x) ‖ p(z))", "seeds", "note"],
         ["---", "---:", "---", "---"],
         ["a", "1.00", "one seed", ""],
@@ -131,7 +132,7 @@ def test_a_report_on_ones_own_runs_has_no_recipes() -> None:
 
 
 def test_markdown_has_claims_differences_figures_and_runs() -> None:
-    text = writing.markdown(a_comparison())
+    text = markdown(a_report())
     claims = text[text.index("## Claims") : text.index("## What differed")]
     assert rows_of(claims)[2:] == [
         ["VAE has the best KNN", "my_digits", "≈ within the noise", "45 against 44", "– not measured"],
@@ -151,7 +152,7 @@ def test_markdown_has_claims_differences_figures_and_runs() -> None:
 
 
 def test_legend_names_units_and_seeds() -> None:
-    c = a_comparison()
+    c = a_report()
     assert c.legend() == (
         "Mean (standard deviation over seeds), one seed or 2 seeds. In nats; SSE: squared pixels. "
         "Bold: the best of our own figures on a data set."
@@ -174,7 +175,7 @@ def test_seeds_in_words() -> None:
 
 
 def test_best_is_among_the_measured_by_the_columns_sense() -> None:
-    c = a_comparison()
+    c = a_report()
     assert c.best(SQUARES, "my_digits") == {"γ = 0.1 & x|y"}
     assert c.best(SQUARES.model_copy(update={"better": "higher"}), "my_digits") == {"VAE <script>alert(1)</script>"}
     assert c.best(RATE, "my_digits") == set()
@@ -184,7 +185,7 @@ def test_best_is_among_the_measured_by_the_columns_sense() -> None:
 
 
 def test_latex_has_rows_of_equal_width() -> None:
-    text = writing.latex(a_comparison())
+    text = latex(a_report())
     figures, claims = re.findall(r"\\begin\{tabular\}.*?\\end\{tabular\}", text, re.DOTALL)
     lines = [line for line in figures.splitlines() if line.endswith(r"\\")]
     assert lines == [
@@ -222,8 +223,8 @@ def test_latex_escapes(text: str, expected: str) -> None:
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not installed")
 def test_latex_compiles(tmp_path) -> None:
     odd = r"a\b_c^d~e % & # $ {x} ± ‖ λ x̃ → ≤ × − … é ² “q” –"
-    c = a_comparison()
-    body = writing.latex(replace(c, rows=[*c.rows, Row(odd, "[mnist", note=odd, status=odd, runs=[])]))
+    c = a_report()
+    body = latex(replace(c, rows=[*c.rows, Row(odd, "[mnist", note=odd, status=odd, runs=[])]))
     document = f"\\documentclass{{article}}\\usepackage{{booktabs}}\\begin{{document}}\n{body}\\end{{document}}\n"
     (tmp_path / "t.tex").write_text(document, encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
@@ -232,34 +233,34 @@ def test_latex_compiles(tmp_path) -> None:
 
 
 def test_write_makes_the_folder_and_replaces_the_whole(tmp_path) -> None:
-    c = a_comparison()
+    c = a_report()
     folder = tmp_path / "deep" / "report"
-    assert writing.write(c, folder) == folder
+    assert write(c, folder) == folder
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     pictures = [f"figures/{name}.{kind}" for name in ("map", "second map") for kind in ("png", "svg")]
     assert files == [*pictures, "report.csv", "report.html", "report.md", "report.tex"]
-    assert (folder / "report.csv").read_text(encoding="utf-8") == writing.csv(c)
-    assert (folder / "report.tex").read_text(encoding="utf-8") == writing.latex(c)
-    assert (folder / "report.md").read_text(encoding="utf-8") == writing.markdown(c)
+    assert (folder / "report.csv").read_text(encoding="utf-8") == as_csv(c)
+    assert (folder / "report.tex").read_text(encoding="utf-8") == latex(c)
+    assert (folder / "report.md").read_text(encoding="utf-8") == markdown(c)
     assert (folder / "report.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     assert (folder / "figures/map.png").read_bytes() == PNG
     assert (folder / "figures/map.svg").read_text(encoding="utf-8") == SVG
-    writing.write(replace(c, pictures=c.pictures[1:]), folder)
+    write(replace(c, illustrations=c.illustrations[1:]), folder)
     assert not (folder / "figures/map.png").exists()
     assert [path.name for path in folder.parent.iterdir()] == ["report"]
 
 
 def test_what_fails_half_way_leaves_the_old_report(tmp_path, monkeypatch) -> None:
     folder = tmp_path / "report"
-    writing.write(a_comparison(), folder)
+    write(a_report(), folder)
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
-    def fails(c: Comparison) -> str:
+    def fails(c: Report) -> str:
         raise RuntimeError("in the middle")
 
-    monkeypatch.setattr(writing, "latex", fails)
+    monkeypatch.setattr("zoo.report.writers.folder.latex", fails)
     with pytest.raises(RuntimeError, match="in the middle"):
-        writing.write(replace(a_comparison(), title="new"), folder)
+        write(replace(a_report(), title="new"), folder)
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
 
@@ -269,7 +270,7 @@ def test_a_thesis_of_the_same_file_names_is_no_report(tmp_path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("mine")
     with pytest.raises(ValueError, match=r"is no part of a report"):
-        writing.write(a_comparison(), tmp_path)
+        write(a_report(), tmp_path)
     assert (tmp_path / "figures" / "photo.png").read_text() == "mine"
 
 
@@ -279,7 +280,7 @@ def test_a_folder_with_other_files_is_not_replaced(tmp_path, foreign: str) -> No
     path.parent.mkdir(exist_ok=True)
     path.write_text("mine")
     with pytest.raises(ValueError, match=r"holds .*, which is no part of a report") as caught:
-        writing.write(a_comparison(), tmp_path)
+        write(a_report(), tmp_path)
     assert "\n" not in str(caught.value)
     assert path.read_text() == "mine"
 
@@ -288,10 +289,10 @@ def test_a_file_in_the_folders_place_and_clashing_figures_are_refused(tmp_path) 
     file = tmp_path / "report"
     file.write_text("mine")
     with pytest.raises(ValueError, match="is a file"):
-        writing.write(a_comparison(), file)
+        write(a_report(), file)
     assert file.read_text() == "mine"
-    picture = Picture("a", "", PNG, SVG)
+    picture = Illustration("a", "", PNG, SVG)
     for pictures in ([picture, picture], [replace(picture, name="../a")]):
         with pytest.raises(ValueError, match="a name of its own"):
-            writing.write(replace(a_comparison(), pictures=pictures), tmp_path / "new")
+            write(replace(a_report(), illustrations=pictures), tmp_path / "new")
     assert [path.name for path in tmp_path.iterdir()] == ["report"]

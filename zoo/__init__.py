@@ -56,6 +56,7 @@ _ROOMS = {
     "metrics": "zoo.metrics",
     "models": "zoo.models",
     "networks": "zoo.networks",
+    "papers": "zoo.papers",
     "replicas": "zoo.replicas",
     "report": "zoo.report",
     "training": "zoo.training",

@@ -35,24 +35,24 @@ def plot(
 ) -> None:
     """Draw a figure of one or several runs."""
     from zoo.domains.pictures import figure_ending
-    from zoo.report import plots
+    from zoo.report.gallery import plot as gallery
 
     if list_ or figure is None:
-        width = max(map(len, plots.FIGURES))
-        print("\n".join(f"{name:<{width}}  {text}" for name, text in plots.FIGURES.items()))
+        width = max(map(len, gallery.FIGURES))
+        print("\n".join(f"{name:<{width}}  {text}" for name, text in gallery.FIGURES.items()))
         return
-    if figure not in plots.FIGURES:
-        plots.check(figure, {})
+    if figure not in gallery.FIGURES:
+        gallery.check(figure, {})
     given = {"split": split, "images": images, "seed": seed, "metric": metric, "unit": unit, "projection": projection}
     options = {name: value for name, value in given.items() if value is not None}
-    named = plots.labelled(runs or [])
-    plots.check(figure, named, **options)
+    named = gallery.labelled(runs or [])
+    gallery.check(figure, named, **options)
     target = to or Path(f"{figure}.png")
     figure_ending(target)
     if not target.absolute().parent.is_dir():
         fail(f"--to {target}: no such folder {target.parent}")
     load_tensorflow()
-    drawn = plots.plot(figure, named, **options)
+    drawn = gallery.plot(figure, named, **options)
     from zoo.report.figures import save
 
     print(save(drawn, target))

@@ -24,14 +24,14 @@ def report(
 ) -> None:
     """Put runs side by side: report.html, .md, .csv and .tex."""
     from zoo.experiments.run_directory import RunDirectory
-    from zoo.report.compare import check, compare
-    from zoo.report.writing import check_replaceable, write
+    from zoo.report.side_by_side import check, side_by_side
+    from zoo.report.writers.folder import check_replaceable, write
 
     directories = [RunDirectory.open(run) for run in runs]
     check(directories)
     check_replaceable(to)
     load_tensorflow()
-    write(compare(directories, _command(), say), to)
+    write(side_by_side(directories, _command(), say), to)
     print(to / "report.html")
 
 
@@ -60,22 +60,22 @@ def reproduce(
     What is trained already is not trained again: an interrupted reproduction goes on with the same command. The exit
     code is 1 where some runs could not be carried out; the report says which.
     """
+    from zoo.papers import table as tables
     from zoo.parameters import nearest
-    from zoo.report import paper_table
 
     if listing:
         return _list_tables()
     if name is None:
-        fail(f"reproduce: needs a TABLE; {nearest('', [f'papers/{one}' for one in paper_table.names()])}")
-    if budget not in paper_table.BUDGETS:
-        fail(f"--budget: no {budget!r}; {nearest(budget, paper_table.BUDGETS)}")
-    table = paper_table.load(name)
+        fail(f"reproduce: needs a TABLE; {nearest('', [f'papers/{one}' for one in tables.names()])}")
+    if budget not in tables.BUDGETS:
+        fail(f"--budget: no {budget!r}; {nearest(budget, tables.BUDGETS)}")
+    table = tables.load(name)
     chosen = tuple(part.strip() for part in (only or "").split(",") if part.strip())
-    from zoo.report.reproduce import collect, needs, plan
+    from zoo.papers.plan import needs, plan
 
     # The rows' hyperparameters are checked by the methods' classes.
     load_tensorflow()
-    planned = plan(table, budget=cast("paper_table.Budget", budget), only=chosen, epochs=epochs, seeds=seeds, runs=runs)
+    planned = plan(table, budget=cast("tables.Budget", budget), only=chosen, epochs=epochs, seeds=seeds, runs=runs)
     folder = to or Path("reports") / "papers" / (table.name + ("-small" if budget == "small" else ""))
     for line in planned.missing():
         say(line)
@@ -86,10 +86,11 @@ def reproduce(
         return None
     if not planned.jobs:
         fail(f"papers/{table.name}: nothing of it can run yet")
-    from zoo.report.writing import check_replaceable, write
+    from zoo.report.writers.folder import check_replaceable, write
 
     check_replaceable(folder)
-    from zoo.report.jobs import Jobs
+    from zoo.papers.jobs import Jobs
+    from zoo.papers.result import collect
 
     # What ends a batch job ends its trainings too; they are gone on with like any other.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -112,10 +113,10 @@ def reproduce(
 
 def _list_tables() -> None:
     """A line for each table: its name, what it shows, and what it waits for."""
-    from zoo.report import paper_table
+    from zoo.papers import table as tables
 
-    for name in paper_table.names():
-        table = paper_table.load(name)
+    for name in tables.names():
+        table = tables.load(name)
         lacking = sorted({cell.missing for cell in table.cells("full", resolve=False) if cell.missing})
         waits = f"  (not in the zoo yet: {'; '.join(lacking)})" if lacking else ""
         print(f"papers/{name}  {table.title}{waits}")

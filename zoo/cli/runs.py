@@ -17,13 +17,12 @@ def list_(
         str | None,
         typer.Argument(metavar="NAME", help="A method, network or likelihood, to see more of it.", show_default=False),
     ] = None,
-    combined: Annotated[bool, typer.Option("--combinations", help="Which methods combine with which.")] = False,
 ) -> None:
     """List methods, networks, data sets, configurations and exports, or the hyperparameters of one."""
-    from zoo.report.listing import check_name, combinations, description, listing
+    from zoo.cli.listing import check_name, description, listing
 
     if name is None:
-        print(combinations() if combined else listing())
+        print(listing())
         return
     check_name(name)
     load_tensorflow()
@@ -139,9 +138,9 @@ def evaluate(
         fail(f"--prior-variance: must be positive and finite, got {prior_variance:g}")
     load_tensorflow()
     from zoo import __version__
+    from zoo.cli.terminal import evaluation_table, progress_over_tasks
     from zoo.experiments.evaluation import evaluate as evaluate_run
     from zoo.experiments.evaluation import lines
-    from zoo.report.tables import evaluation_table, progress_over_tasks
 
     if theirs := directory.other_version():
         say(f"{run}: was written by version {theirs} of the zoo; this is version {__version__}")
@@ -191,9 +190,12 @@ def encode(
     if not (export / "saved_model.pb").is_file():
         fail(f"{export}: not an export (it has no saved_model.pb)")
     load_tensorflow()
+    from zoo.cli.terminal import progress_over_tasks
     from zoo.export.saved_model import encode_file
 
-    print(encode_file(export, source, to, quiet=quiet))
+    with progress_over_tasks(quiet) as progress:
+        encode_file(export, source, to, progress=progress)
+    print(to)
 
 
 @app.command()

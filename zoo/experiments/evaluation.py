@@ -12,13 +12,14 @@ from zoo import data
 from zoo.experiments import measures
 from zoo.experiments.building import load_split
 from zoo.experiments.finished import load_model
-from zoo.experiments.measures import GROUPS, PROBES, Measured, Subject, groups_to_measure
+from zoo.experiments.measures import Measured, Subject, groups_to_measure
 from zoo.experiments.run_directory import LEFT_OUT, RunDirectory
 from zoo.files import replacing
+from zoo.metrics.names import PROBES
 from zoo.models.vae import VAE
 from zoo.parameters import nearest
 
-__all__ = ["GROUPS", "PROBES", "Measured", "evaluate", "evaluate_model", "lines", "write_evaluation"]
+__all__ = ["Measured", "evaluate", "evaluate_model", "lines", "write_evaluation"]
 
 
 def evaluate_model(

@@ -10,21 +10,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from zoo import data, metrics
+from zoo.metrics.names import GROUPS, named
 from zoo.parameters import nearest
 
 if TYPE_CHECKING:
     from zoo.models.codec import Codes
     from zoo.models.vae import VAE
 
-PROBES = ("knn", "linear", "softmax", "svm")
-GROUPS = ("terms", "information", "consistency", *PROBES, "nll")
-
 # Images that are encoded, and whose terms are taken, at a time.
 _BATCH = 500
 # Examples among which the InfoNCE bound tells the true one.
 _AMONG = 256
-# What is no sum of nats.
-_UNITS = {"sum_of_squares": "squared pixels", "triplet": "squared distance of codes"}
 
 
 class Measured(NamedTuple):
@@ -158,7 +154,7 @@ def terms(subject: Subject) -> dict[str, Measured]:
     found = {}
     for name, values in subject.term_values.items():
         note = f"among batches of {size} images" if name in among else ""
-        found[name] = mean_of(values, _UNITS.get(name.removeprefix("transformed_"), "nats"), note)
+        found[name] = mean_of(values, named(name).unit, note)
     if own := found.pop("consistency", None):
         found["consistency_term"] = own._replace(note="the method's own term and transformation")
     return found

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, create
 from zoo import networks, outside
 from zoo.data.catalogue import check_preparation, is_table, kind_of, source
 from zoo.data.splits import parse
+from zoo.likelihoods import LIKELIHOODS
 from zoo.models import canonical
 from zoo.parameters import (
     Count,
@@ -162,8 +163,6 @@ class Watch(Section):
     alarm: Alarm = Alarm()
 
 
-# The likelihoods, which `zoo.likelihoods` would load TensorFlow to list.
-LIKELIHOODS = ("bernoulli", "gaussian")
 # These keywords of a constructor come from the section `train`, and from the size of the training split.
 _FROM_TRAIN = ("warmup_steps", "seed", "examples")
 # And these from the network and the likelihood.
@@ -180,7 +179,7 @@ def _method_class(method: str | Sequence[str], folders: Sequence[Path]) -> Calla
 def _likelihood_class(name: str, folders: Sequence[Path]) -> Callable[..., Any]:
     likelihoods = importlib.import_module("zoo.likelihoods")
     if not outside.is_outside(name):
-        return likelihoods.LIKELIHOODS[name]
+        return getattr(likelihoods, likelihoods.LIKELIHOODS[name])
     try:
         return outside.find(name, likelihoods.Likelihood, folders)
     except ValueError as error:

@@ -166,7 +166,9 @@ def load_export(directory: Path) -> Any:
     return tf.saved_model.load(str(directory))
 
 
-def encode_file(export: Path, source: str, to: Path, *, batch_size: int = 256, quiet: bool = False) -> Path:
+def encode_file(
+    export: Path, source: str, to: Path, *, batch_size: int = 256, progress: Callable[[str, float], None] | None = None
+) -> Path:
     """Encodes images with an export into a .npz file with `loc`, `scale` and, where they are known, `labels`.
 
     Args:
@@ -174,7 +176,7 @@ def encode_file(export: Path, source: str, to: Path, *, batch_size: int = 256, q
         source: a .npy or .npz file, a folder of pictures, or `tfds:NAME/SPLIT` (see `zoo.data.read`).
         to: the .npz file; one that is there is replaced.
         batch_size: images encoded at once.
-        quiet: no progress bar.
+        progress: is told what is being done, and the share that is done.
 
     Returns:
         The path of the .npz file.
@@ -182,8 +184,6 @@ def encode_file(export: Path, source: str, to: Path, *, batch_size: int = 256, q
     Raises:
         ValueError: no export, images that it does not take, or a file that cannot be written; in one line.
     """
-    from zoo.report.tables import progress_of
-
     card = Card.read(export)
     if to.is_dir():
         raise ValueError(f"{to}: cannot be written: a folder has this name")
@@ -194,18 +194,14 @@ def encode_file(export: Path, source: str, to: Path, *, batch_size: int = 256, q
     loc, scale = (np.empty([len(examples.images), card.latent_dim], np.float32) for _ in range(2))
     try:
         # Opened first, so that a place that cannot be written shows before the work is done.
-        with (
-            replacing(to) as sibling,
-            sibling.open("wb") as file,
-            progress_of("encoding", len(examples.images), quiet) as progress,
-        ):
+        with replacing(to) as sibling, sibling.open("wb") as file:
             model = load_export(export)
             for start in range(0, len(loc), batch_size):
                 rows = slice(start, start + batch_size)
                 posterior = model.encode(examples.images[rows])
                 loc[rows], scale[rows] = posterior["loc"], posterior["scale"]
                 if progress:
-                    progress(min(rows.stop, len(loc)))
+                    progress("encoding", min(rows.stop / len(loc), 1.0))
             codes = {"loc": loc, "scale": scale}
             if examples.labels is not None:
                 codes["labels"] = examples.labels

@@ -86,12 +86,6 @@ def claims(name: str) -> tuple[str, ...]:
     return METHODS[name].terms if name in METHODS else tuple(vars(method(name)).get("adds", ()))
 
 
-def conflict(first: str, second: str) -> str:
-    """Why two methods cannot be combined: the term that both add; empty where they can."""
-    both = sorted({*claims(first)} & {*claims(second)})
-    return f"{first!r} and {second!r} cannot be combined: both add the term {both[0]!r}" if both else ""
-
-
 def canonical(names: str | Iterable[str]) -> tuple[str, ...]:
     """The methods of a combination in one order: those from outside by name, then those of `METHODS` in its order.
 

@@ -221,9 +221,10 @@ def check_networks(model: str, encoder: Any, decoder: Any, likelihood: Any, doma
         )
     behind = list(getattr(decoder, "layers", []))
     activation: Any = getattr(behind[-1], "activation", None) if behind else None
-    wrong = {"unit_interval": keras.activations.sigmoid, "categories": keras.activations.softmax}
-    if activation is not None and activation is wrong.get(likelihood.support):
+    logits = {"unit_interval": keras.activations.sigmoid, "categories": keras.activations.softmax}
+    wrong = logits.get(likelihood.support)
+    if wrong is not None and activation is wrong:
         raise ValueError(
             f"{model}: the likelihood {type(likelihood).__name__} takes logits, but the decoder ends in "
-            f"{activation.__name__}; leave that activation out"
+            f"{wrong.__name__}; leave that activation out"
         )

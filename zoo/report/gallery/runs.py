@@ -1,4 +1,4 @@
-"""Runs for a figure or a table: their labels, what they have in common, their models and images.
+"""Runs for a figure: their labels, what they have in common, their models, codes and images.
 
 Importing this module does not import TensorFlow.
 """
@@ -17,7 +17,10 @@ from zoo.experiments.run_directory import RunDirectory
 from zoo.experiments.schema import Data, Experiment
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from zoo.data import Examples
+    from zoo.models.codec import Codes
     from zoo.models.vae import VAE
 
 Runs = Mapping[str, RunDirectory]
@@ -92,3 +95,14 @@ def chosen(runs: Runs, split: str, images: int, seed: int) -> Examples:
 
     found = _split(next(iter(runs.values())).experiment().data, split)
     return found.take(np.random.default_rng(seed).permutation(len(found.images))[:images])
+
+
+def posteriors_of(runs: Runs, images: np.ndarray) -> dict[str, Codes]:
+    """What the models of all runs make of the same images: by label, loc and scale [n, d] each."""
+    return {label: model_of(run).posteriors(images) for label, run in runs.items()}
+
+
+def require_images(images: np.ndarray, least: int, figure: str, split: str) -> None:
+    """Raises ValueError for fewer images than a figure takes."""
+    if len(images) < least:
+        raise ValueError(f"images: {figure} needs at least {least} of the {split} split, got {len(images)} (--images)")

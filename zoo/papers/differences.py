@@ -6,8 +6,9 @@ from typing import Any
 
 import yaml
 
-from zoo.report.comparison import Row
-from zoo.report.paper_table import Cell, Evaluation, PaperTable
+from zoo.papers.entries import Evaluation
+from zoo.papers.table import Cell, PaperTable
+from zoo.report.content import Row
 
 
 def differences(table: PaperTable, used: list[Cell], rows: list[Row], evaluation: Evaluation) -> list[str]:

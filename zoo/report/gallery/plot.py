@@ -1,4 +1,4 @@
-"""Figures by name from the directories of runs: what `zoo plot` draws.
+"""The names and options of the figures of runs, and one function that draws them: what `zoo plot` does.
 
 Importing this module imports neither TensorFlow nor matplotlib, and `check` finds a user's mistakes without them.
 """
@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from zoo.parameters import nearest
-from zoo.report import drawings
-from zoo.report.trained import Runs, data_set, labelled
+from zoo.report.gallery import codes, curves, images
+from zoo.report.gallery.runs import Runs, data_set, labelled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,18 +20,18 @@ SPLITS = ("train", "validation", "test")
 _DRAW: dict[str, Callable[..., Figure]] = {
     function.__name__: function
     for function in (
-        drawings.tsne,
-        drawings.history,
-        drawings.grid,
-        drawings.arrows,
-        drawings.noise,
-        drawings.reconstructions,
-        drawings.samples,
-        drawings.interpolations,
-        drawings.traversals,
-        drawings.rate_per_unit,
-        drawings.information,
-        drawings.portrait,
+        codes.tsne,
+        curves.history,
+        images.grid,
+        codes.arrows,
+        codes.noise,
+        images.reconstructions,
+        images.samples,
+        images.interpolations,
+        images.traversals,
+        curves.rate_per_unit,
+        curves.information,
+        images.portrait,
     )
 }
 _OF_ONE = ("traversals", "portrait")

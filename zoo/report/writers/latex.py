@@ -1,4 +1,4 @@
-"""A comparison as LaTeX tables."""
+"""A report as LaTeX tables."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from zoo.report.comparison import Comparison, Row, heading, shown
-from zoo.report.paper_table import Column
+from zoo.report.columns import Column, heading, shown
+from zoo.report.content import Report, Row
 
 _PLAIN = {
     "\\": r"\textbackslash{}",
@@ -46,7 +46,7 @@ _GREEK = dict(
 _ACCENTS = {"\u0303": "tilde", "\u0302": "hat", "\u0304": "bar"}
 
 
-def latex(c: Comparison) -> str:
+def latex(c: Report) -> str:
     """Writes the tables as `tabular`s for a paper: the figures, and the claims where there are any.
 
     A row's second line is the paper's. There is no preamble and no float; a comment names the packages. All text is
@@ -79,7 +79,7 @@ def _comment(text: str) -> str:
     return " ".join(text.split())
 
 
-def _figures(c: Comparison) -> list[str]:
+def _figures(c: Report) -> list[str]:
     width = len(c.columns) + 2
     heads = ["", *(escape(heading(column)) for column in c.columns), "seeds"]
     lines = [f"\\begin{{tabular}}{{l{'r' * len(c.columns)}l}}", r"\toprule", _line(heads)]
@@ -97,7 +97,7 @@ def _remark(row: Row) -> str:
     return "; ".join(filter(None, [recipe, row.note]))
 
 
-def _row(c: Comparison, row: Row) -> list[str]:
+def _row(c: Report, row: Row) -> list[str]:
     if row.status:
         cells = [f"\\multicolumn{{{len(c.columns) + 1}}}{{l}}{{\\emph{{{escape(row.status)}}}}}"]
     else:
@@ -110,7 +110,7 @@ def _row(c: Comparison, row: Row) -> list[str]:
     return lines
 
 
-def _ours(c: Comparison, row: Row, column: Column) -> str:
+def _ours(c: Report, row: Row, column: Column) -> str:
     found = row.estimate(column.key)
     if found is None:
         return "--"
@@ -118,7 +118,7 @@ def _ours(c: Comparison, row: Row, column: Column) -> str:
     return " ".join([f"\\textbf{{{mean}}}" if row.name in c.best(column, row.data) else mean, *deviation])
 
 
-def _claims(c: Comparison) -> list[str]:
+def _claims(c: Report) -> list[str]:
     lines = [r"\begin{tabular}{@{}p{0.45\linewidth}lll@{}}", r"\toprule"]
     lines += [_line(["claim", "data", "here", "printed numbers"]), r"\midrule"]
     lines += [_line(map(escape, [one.says, one.data, one.verdict, one.printed])) for one in c.judgements]

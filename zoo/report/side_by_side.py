@@ -6,33 +6,33 @@ import datetime
 from collections.abc import Callable
 
 from zoo.experiments.run_directory import RunDirectory, RunError, environment
+from zoo.metrics.names import named
 from zoo.models import canonical
-from zoo.report.comparison import Comparison, Row
-from zoo.report.inline import picture
-from zoo.report.needs import add_run
-from zoo.report.paper_table import Column
+from zoo.report.columns import Column
+from zoo.report.content import Report, Row
+from zoo.report.illustrating import illustration
+from zoo.report.reading import add_run
 
-# The columns of such a report, as far as one of the runs has them, and which way is better.
-COLUMNS = [
-    Column(metric="nll", header="NLL", better="lower"),
-    Column(metric="bits_per_dimension", header="bits per dimension", better="lower", digits=3),
-    Column(metric="elbo", header="ELBO", better="higher"),
-    Column(metric="distortion", header="distortion", better="lower"),
-    Column(metric="sum_of_squares", header="sum of squares", better="lower"),
-    Column(metric="rate", header="rate"),
-    Column(metric="mutual_information", header="MI", better="higher"),
-    Column(metric="marginal_kl", header="KL(q(z) ‖ p(z))", better="lower"),
-    Column(metric="active_units", header="active units", better="higher", digits=1),
-    Column(metric="consistency", header="consistency", better="lower"),
-    Column(metric="knn_accuracy", header="KNN %", better="higher", percent=True),
-    Column(metric="linear_accuracy", header="linear %", better="higher", percent=True),
-    Column(metric="svm_accuracy", header="SVM %", better="higher", percent=True),
-    Column(metric="softmax_accuracy", header="softmax %", better="higher", percent=True),
-]
+# What such a report shows, as far as one of the runs has it.
+METRICS = (
+    *("nll", "bits_per_dimension", "elbo", "distortion", "sum_of_squares", "rate", "mutual_information", "marginal_kl"),
+    *("active_units", "consistency", "knn_accuracy", "linear_accuracy", "svm_accuracy", "softmax_accuracy"),
+)
+_DIGITS = {"bits_per_dimension": 3, "active_units": 1}
+
+
+def _column(metric: str) -> Column:
+    name = named(metric)
+    percent = name.unit == "fraction"
+    header = f"{name.heading} %" if percent else name.heading
+    return Column(metric=metric, header=header, better=name.better, percent=percent, digits=_DIGITS.get(metric, 2))
+
+
+COLUMNS = [_column(metric) for metric in METRICS]
 
 
 def check(runs: list[RunDirectory]) -> None:
-    """Raises what `compare` would, before anything heavy is imported."""
+    """Raises what `side_by_side` would, before anything heavy is imported."""
     if len({run.path.resolve() for run in runs}) < len(runs):
         raise RunError("a report names each run once")
     configurations: dict[tuple[str, int], RunDirectory] = {}
@@ -53,7 +53,7 @@ def check(runs: list[RunDirectory]) -> None:
                 )
 
 
-def compare(runs: list[RunDirectory], command: str, announce: Callable[[str], None]) -> Comparison:
+def side_by_side(runs: list[RunDirectory], command: str, announce: Callable[[str], None]) -> Report:
     """Puts the evaluations of finished runs side by side.
 
     Args:
@@ -72,16 +72,16 @@ def compare(runs: list[RunDirectory], command: str, announce: Callable[[str], No
     rows = [_row(name, group) for name, group in named.items()]
     labelled = {f"{name} seed {run.experiment().train.seed}": run for name, group in named.items() for run in group}
     first = {name: group[0] for name, group in named.items()}
-    return Comparison(
+    return Report(
         title=f"{', '.join(named)} on {runs[0].experiment().data.name}",
         source="",
         command=command,
         columns=[column for column in COLUMNS if any(column.key in row.values for row in rows)],
         rows=rows,
         differs=_likelihoods(rows),
-        pictures=[
-            *picture("history", "history", labelled, "Information against the epoch", announce),
-            *picture("rate-per-unit", "rate_per_unit", first, "Rate of each latent unit", announce),
+        illustrations=[
+            *illustration("history", "history", labelled, "Information against the epoch", announce),
+            *illustration("rate-per-unit", "rate_per_unit", first, "Rate of each latent unit", announce),
         ],
         created=datetime.date.today().isoformat(),
         versions=environment(),

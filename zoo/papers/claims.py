@@ -5,37 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from zoo.report.paper_table import Claim, Column, PaperTable
-
-if TYPE_CHECKING:
-    from zoo.report.comparison import Row
-
-Verdict = Literal["holds", "within the noise", "tied", "does not hold", "not measured", "not printed"]
-
-
-class Estimate(NamedTuple):
-    """A mean over seeds with its sample standard deviation, which one seed does not have."""
-
-    mean: float
-    deviation: float | None
-    seeds: int
-
-    @property
-    def standard_error(self) -> float:
-        """Of the mean; 0 where there is but one seed."""
-        return 0.0 if self.deviation is None else self.deviation / math.sqrt(self.seeds)
-
-
-class Judgement(NamedTuple):
-    """A claim on one data set: the verdict, and the sentence that it rests on."""
-
-    says: str
-    data: str
-    verdict: Verdict
-    because: str
-    printed: Verdict
+from zoo.papers.entries import Claim
+from zoo.papers.table import PaperTable
+from zoo.report.columns import Column, Estimate
+from zoo.report.content import Judgement, Row, Verdict
 
 
 def judge(

@@ -1,4 +1,4 @@
-"""A comparison as Markdown, for GitHub and for reading as it is."""
+"""A report as Markdown, for GitHub and for reading as it is."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 from urllib.parse import quote
 
-from zoo.report.comparison import Comparison, Row, RunSummary, heading, shown
-from zoo.report.paper_table import Column
+from zoo.report.columns import Column, heading, shown
+from zoo.report.content import Report, Row, RunSummary
 
 SIGNS = {
     "holds": "✓",
@@ -20,7 +20,7 @@ SIGNS = {
 NOTHING = "–"
 
 
-def markdown(c: Comparison) -> str:
+def markdown(c: Report) -> str:
     """Writes tables, claims, what differed, figures (files beside it), runs and versions.
 
     A row's second line is the paper's.
@@ -33,9 +33,9 @@ def markdown(c: Comparison) -> str:
         lines += ["## Claims", "", *_claims(c), ""]
     if c.differs:
         lines += ["## What differed", "", *(f"- {escape(sentence)}" for sentence in c.differs), ""]
-    if c.pictures:
+    if c.illustrations:
         lines += ["## Figures", ""]
-        for picture in c.pictures:
+        for picture in c.illustrations:
             caption = escape(picture.caption)
             lines += [f"![{caption}](figures/{quote(picture.name)}.png)", "", f"*{caption}*", ""]
     if any(row.runs for row in c.rows):
@@ -59,7 +59,7 @@ def _table(heads: Iterable[str], right: range, rows: Iterable[Iterable[str]]) ->
     return [f"| {' | '.join(cells)} |" for cells in [heads, rule, *rows]]
 
 
-def _figures(c: Comparison, rows: list[Row]) -> list[str]:
+def _figures(c: Report, rows: list[Row]) -> list[str]:
     heads = ["", *(escape(heading(column)) for column in c.columns), "seeds", *(["recipe"] if c.source else []), "note"]
     lines: list[list[str]] = []
     for row in rows:
@@ -75,7 +75,7 @@ def _figures(c: Comparison, rows: list[Row]) -> list[str]:
     return _table(heads, range(1, len(c.columns) + 1), lines)
 
 
-def _ours(c: Comparison, row: Row, column: Column) -> str:
+def _ours(c: Report, row: Row, column: Column) -> str:
     found = row.estimate(column.key)
     if found is None:
         return NOTHING
@@ -83,7 +83,7 @@ def _ours(c: Comparison, row: Row, column: Column) -> str:
     return " ".join([f"**{mean}**" if row.name in c.best(column, row.data) else mean, *deviation])
 
 
-def _claims(c: Comparison) -> list[str]:
+def _claims(c: Report) -> list[str]:
     heads = ["claim", "data", "here", "because", "in the printed numbers"]
     rows = (
         (escape(one.says), escape(one.data), verdict(one.verdict), escape(one.because), verdict(one.printed))

@@ -13,7 +13,8 @@ from pydantic import TypeAdapter
 from zoo import models, networks, outside
 from zoo.data.catalogue import CATALOGUE
 from zoo.experiments import configurations, schema
-from zoo.models import METHODS, conflict
+from zoo.likelihoods import LIKELIHOODS
+from zoo.models import METHODS
 from zoo.networks import NETWORKS
 from zoo.parameters import nearest
 
@@ -46,7 +47,7 @@ def listing() -> str:
 
 def check_name(name: str) -> None:
     """Raises ValueError for what `description` does not know; loads nothing."""
-    known = [*METHODS, *NETWORKS, *schema.LIKELIHOODS]
+    known = [*METHODS, *NETWORKS, *LIKELIHOODS]
     if outside.is_outside(name):
         outside.check_name(name)
     elif name not in known:
@@ -83,18 +84,18 @@ def description(name: str) -> str:
 
 def _owner(name: str) -> tuple[str, Any]:
     """What kind of thing a name stands for, and the class or function."""
-    from zoo.likelihoods import LIKELIHOODS, Likelihood
+    from zoo import likelihoods
 
     if name in METHODS:
         return "method", models.method(name)
     if name in NETWORKS:
         return "network", networks.network(name)
     if name in LIKELIHOODS:
-        return "likelihood", LIKELIHOODS[name]
+        return "likelihood", getattr(likelihoods, LIKELIHOODS[name])
     found = outside.find(name, "any")
     if not isinstance(found, type):
         return "network", found
-    return ("likelihood" if issubclass(found, Likelihood) else "method"), found
+    return ("likelihood" if issubclass(found, likelihoods.Likelihood) else "method"), found
 
 
 def _kind(schema: dict[str, Any]) -> str:
@@ -112,25 +113,3 @@ def _kind(schema: dict[str, Any]) -> str:
 
 def _yaml(value: Any) -> str:
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
-
-
-def combinations() -> str:
-    """Which methods can be combined with which, as a matrix: ✓, or why not below it."""
-    names = list(METHODS)
-    width = max(map(len, names))
-    letters = {name: chr(ord("A") + i) for i, name in enumerate(names)}
-    lines = [f"{'':<{width + 3}} {'  '.join(letters.values())}"]
-    for row in names:
-        cells = ("·" if row == column else "✗" if conflict(row, column) else "✓" for column in names)
-        lines.append(f"{letters[row]}  {row:<{width}} {'  '.join(cells)}".rstrip())
-    reasons = [conflict(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
-    return "\n".join(
-        [
-            "Methods that combine, in pairs and in any number: zoo.combine(…), in YAML `method: [consistency, iwae]`",
-            "",
-            *lines,
-            *(reason for reason in reasons if reason),
-            "",
-            "vae adds nothing to others; with beta it is the β-VAE, whose weight every combination takes.",
-        ]
-    )

@@ -15,116 +15,13 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 
 from zoo.experiments import configurations
 from zoo.experiments.schema import ConfigurationError, Experiment, Section, validate
-from zoo.parameters import Count, Size, nearest, one_line
-from zoo.report.plots import check_options
-from zoo.report.vocabulary import known_metrics, not_built
+from zoo.papers.entries import Claim, Evaluation, Figure, RowSettings, Small, read_printed
+from zoo.papers.planned import not_built
+from zoo.parameters import Count, nearest, one_line
+from zoo.report.columns import Column, Printed
 
 Budget = Literal["full", "small"]
 BUDGETS = ("full", "small")
-
-
-class Printed(NamedTuple):
-    """A number as a paper prints it: a mean, and its standard deviation where there is one."""
-
-    mean: float
-    deviation: float | None = None
-
-
-def _printed(value: Any) -> Any:
-    """Reads `89.30`, `89.30 ± 0.01` and nothing."""
-    if value is None or isinstance(value, int | float):
-        return None if value is None else Printed(float(value))
-    number = r"\d+(?:\.\d*)?"
-    found = re.fullmatch(rf"(-?{number})(?:\s*±\s*({number}))?", str(value).strip())
-    if not found:
-        raise ValueError("must be a number, or a mean and its deviation such as 89.30 ± 0.01")
-    return Printed(float(found[1]), None if found[2] is None else float(found[2]))
-
-
-class Column(Section):
-    """A metric of `zoo evaluate` under the header that the paper gives it."""
-
-    metric: str
-    header: str
-    split: Literal["train", "validation", "test"] = "test"
-    better: Literal["higher", "lower"] | None = None
-    percent: bool = False
-    digits: Size = 2
-
-    @field_validator("metric")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        if value not in known_metrics():
-            raise ValueError(f"no metric {value!r}; {nearest(value, known_metrics())}")
-        return value
-
-    @property
-    def key(self) -> str:
-        """The metric, and its split where that is another one than the test's."""
-        return self.metric if self.split == "test" else f"{self.metric}@{self.split}"
-
-
-class RowSettings(Section):
-    """A row of the grid: settings over the base, and whose recipe they make."""
-
-    set: dict[str, Any] = Field(default_factory=dict)
-    recipe: Literal["printed", "zoo"] = "printed"
-    data: list[str] | None = None
-    note: str = ""
-
-
-class Claim(Section):
-    """What a paper says of its numbers: rows from best to worst in a column, or one row above all others."""
-
-    says: str
-    metric: str
-    order: list[str] = Field(default_factory=list)
-    best: str | None = None
-    data: list[str] | None = None
-
-    @model_validator(mode="after")
-    def _either(self) -> Self:
-        if (self.best is None) == (not self.order):
-            raise ValueError("a claim has either `best` or `order`")
-        if self.best is None and len(self.order) < 2:
-            raise ValueError("order: needs two rows or more")
-        return self
-
-
-class Figure(Section):
-    """A picture of the report: a figure of `zoo plot`, of the first seed of the rows named, or of all rows."""
-
-    plot: str
-    caption: str
-    rows: list[str] | None = None
-    data: str | None = None
-    options: dict[str, Any] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _drawable(self) -> Self:
-        check_options(self.plot, self.options)
-        return self
-
-
-class Evaluation(Section):
-    """What the likelihood costs: importance samples of an image, and on how many images of a split."""
-
-    nll_samples: Count = 500
-    nll_images: Count = 1000
-
-
-class Small(Section):
-    """What changes for a run in minutes to an hour on two cores.
-
-    `data` are the data sets that it takes, unless others are asked for by name.
-    """
-
-    experiments: dict[str, str] = Field(default_factory=dict)
-    set: dict[str, Any] = Field(default_factory=dict)
-    seeds: Count = 1
-    rows: list[str] | None = None
-    data: list[str] | None = None
-    evaluate: Evaluation = Evaluation(nll_samples=500, nll_images=200)
 
 
 class Cell(NamedTuple):
@@ -162,7 +59,7 @@ class PaperTable(Section):
     experiments: dict[str, str] = Field(min_length=1)
     columns: list[Column] = Field(default_factory=list)
     rows: dict[str, RowSettings] = Field(min_length=1)
-    printed: dict[str, dict[str, list[Annotated[Printed | None, BeforeValidator(_printed)]]]] = Field(
+    printed: dict[str, dict[str, list[Annotated[Printed | None, BeforeValidator(read_printed)]]]] = Field(
         default_factory=dict
     )
     claims: list[Claim] = Field(default_factory=list)

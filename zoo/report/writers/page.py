@@ -1,4 +1,4 @@
-"""A comparison as one HTML page that needs nothing else."""
+"""A report as one HTML page that needs nothing else."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from collections import Counter
 from importlib import resources
 from typing import Any
 
-from zoo.report.claims import Estimate
-from zoo.report.comparison import Comparison, Picture, Row, heading, shown
-from zoo.report.markdown import SIGNS
-from zoo.report.paper_table import Printed
+from zoo.report.columns import Estimate, Printed, heading, shown
+from zoo.report.content import Illustration, Report, Row
+from zoo.report.writers.markdown import SIGNS
 
 # A larger SVG (a scatter of ten thousand points) makes browsers slow; its PNG is taken instead.
 LARGEST_SVG = 300_000
 
 
-def page(c: Comparison) -> str:
+def page(c: Report) -> str:
     """Writes the page: style, script and figures are in it, and its security policy forbids to fetch anything.
 
     Tables sort within their data sets by a click on a header or by keyboard; light, dark and print are provided for.
@@ -26,7 +25,7 @@ def page(c: Comparison) -> str:
     from markupsafe import Markup
 
     html, style, script = (
-        resources.files("zoo.report").joinpath(f"page.{kind}").read_text(encoding="utf-8")
+        resources.files("zoo.report.writers").joinpath(f"page.{kind}").read_text(encoding="utf-8")
         for kind in ("html", "css", "js")
     )
     environment = jinja2.Environment(
@@ -50,7 +49,7 @@ def page(c: Comparison) -> str:
     )
 
 
-def _cells(c: Comparison, row: Row) -> list[dict[str, Any]]:
+def _cells(c: Report, row: Row) -> list[dict[str, Any]]:
     """Of a row: ours and, where the paper prints the column, its figure."""
     found = []
     for column in c.columns:
@@ -64,7 +63,7 @@ def _cells(c: Comparison, row: Row) -> list[dict[str, Any]]:
     return found
 
 
-def _image(picture: Picture) -> str:
+def _image(picture: Illustration) -> str:
     """A data URI. An SVG as an image shares neither ids nor style with the page, and runs no script."""
     svg = picture.svg.encode()
     kind, content = ("svg+xml", svg) if len(svg) <= LARGEST_SVG else ("png", picture.png)

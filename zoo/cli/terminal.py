@@ -42,18 +42,6 @@ def evaluation_table(found: dict[str, Measured], title: str) -> None:
 
 
 @contextmanager
-def progress_of(task: str, total: int, quiet: bool) -> Iterator[Callable[[int], None] | None]:
-    """A bar on standard error that is told how many are done; None where it would show nothing."""
-    console = Console(stderr=True)
-    if quiet or not total or not console.is_terminal:
-        yield None
-        return
-    with Progress(console=console, transient=True) as bar:
-        number = bar.add_task(task, total=total)
-        yield lambda done: bar.update(number, completed=done)
-
-
-@contextmanager
 def progress_over_tasks(quiet: bool) -> Iterator[Callable[[str, float], None] | None]:
     """A bar on standard error that is told what is being done, and the share of all that is done."""
     console = Console(stderr=True)

@@ -7,29 +7,29 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from zoo.experiments.run_directory import RunDirectory
-from zoo.report.comparison import Picture
+from zoo.report.content import Illustration
 
 
-def picture(
+def illustration(
     name: str,
     figure: str,
     runs: Mapping[str, RunDirectory],
     caption: str,
     announce: Callable[[str], None],
     **options: Any,
-) -> list[Picture]:
+) -> list[Illustration]:
     """Draws a figure of `zoo plot` for a report; a figure that cannot be drawn is announced, and missing.
 
     Args:
         name: of the files beside the report.
-        figure: one of `zoo.report.plots.FIGURES`.
+        figure: one of `zoo.report.gallery.plot.FIGURES`.
         runs: by label.
         caption: below it.
         announce: is told why there is none.
         **options: of the figure.
     """
     from zoo.report.figures import svg
-    from zoo.report.plots import plot
+    from zoo.report.gallery.plot import plot
 
     try:
         drawn = plot(figure, runs, **options)
@@ -38,4 +38,4 @@ def picture(
         return []
     pixels = io.BytesIO()
     drawn.savefig(pixels, format="png", dpi=120)
-    return [Picture(name, caption, pixels.getvalue(), svg(drawn))]
+    return [Illustration(name, caption, pixels.getvalue(), svg(drawn))]

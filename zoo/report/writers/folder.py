@@ -1,47 +1,21 @@
-"""Writes a comparison as files: Markdown, CSV, LaTeX, a page, and figures."""
+"""A report as a folder: Markdown, CSV, LaTeX, a page, and figures."""
 
 from __future__ import annotations
 
-import csv as _csv
-import io
 import os
 from pathlib import Path
 
 from zoo.files import replacing
-from zoo.report.comparison import Comparison
-from zoo.report.latex import latex
-from zoo.report.markdown import markdown
+from zoo.report.content import Report
+from zoo.report.writers.csv import csv
+from zoo.report.writers.latex import latex
+from zoo.report.writers.markdown import markdown
 
-__all__ = ["csv", "latex", "markdown", "write"]
-
-FIELDS = (
-    *("data", "row", "recipe", "column", "header", "mean", "deviation", "seeds"),
-    *("printed_mean", "printed_deviation", "unit", "status"),
-)
 _GENERATOR = '<meta name="generator" content="zoo report">'
 _FILES = ("report.md", "report.csv", "report.tex", "report.html")
 
 
-def csv(c: Comparison) -> str:
-    """Writes the figures in long form: a line for each row and column, at full precision.
-
-    Fields are those of `FIELDS`; `column` is the metric's name (`metric@split` where it is not the test's), `unit` is
-    `%` where the figures are percentages, `seeds` counts those that the mean is of. What was not measured or printed
-    is empty.
-    """
-    text = io.StringIO()
-    writer = _csv.writer(text, lineterminator="\n")
-    writer.writerow(FIELDS)
-    for row in c.rows:
-        for column in c.columns:
-            ours = row.estimate(column.key) or (None, None, 0)
-            printed = row.printed.get(column.key) or (None, None)
-            name = (row.data, row.name, row.recipe, column.key, column.header)
-            writer.writerow([*name, *ours, *printed, c.unit(column), row.status])
-    return text.getvalue()
-
-
-def write(c: Comparison, folder: Path) -> Path:
+def write(c: Report, folder: Path) -> Path:
     """Writes `report.md`, `report.csv`, `report.tex`, `report.html` and `figures/`.
 
     The folder appears whole: it is written beside the old report, which it then replaces.
@@ -56,9 +30,9 @@ def write(c: Comparison, folder: Path) -> Path:
     Raises:
         ValueError: the folder holds anything but a report, or two figures bear one name.
     """
-    from zoo.report.page import page
+    from zoo.report.writers.page import page
 
-    names = [picture.name for picture in c.pictures]
+    names = [picture.name for picture in c.illustrations]
     for name in names:
         if names.count(name) > 1 or name != Path(name).name:
             raise ValueError(f"{folder}: the figure {name!r} needs a name of its own that is a file's")
@@ -67,7 +41,7 @@ def write(c: Comparison, folder: Path) -> Path:
         (sibling / "figures").mkdir(parents=True)
         for file, text in zip(_FILES, (markdown(c), csv(c), latex(c), page(c)), strict=True):
             (sibling / file).write_text(text, encoding="utf-8")
-        for picture in c.pictures:
+        for picture in c.illustrations:
             (sibling / "figures" / f"{picture.name}.png").write_bytes(picture.png)
             (sibling / "figures" / f"{picture.name}.svg").write_text(picture.svg, encoding="utf-8")
     return folder

@@ -5,10 +5,21 @@ from __future__ import annotations
 import math
 import statistics
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
-from zoo.report.claims import Estimate, Judgement
-from zoo.report.paper_table import Column, Printed
+from zoo.report.columns import Column, Estimate, Printed, heading, shown
+
+Verdict = Literal["holds", "within the noise", "tied", "does not hold", "not measured", "not printed"]
+
+
+class Judgement(NamedTuple):
+    """A claim on one data set: the verdict, the sentence that it rests on, and the verdict on the printed numbers."""
+
+    says: str
+    data: str
+    verdict: Verdict
+    because: str
+    printed: Verdict
 
 
 @dataclass(frozen=True)
@@ -74,7 +85,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Picture:
+class Illustration:
     """A figure of a report: files beside it, and the SVG's text to put into a page."""
 
     name: str
@@ -84,7 +95,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Report:
     """A report.
 
     Attributes:
@@ -95,7 +106,7 @@ class Comparison:
         rows: grouped by data set, in the table's order.
         judgements: of the paper's claims.
         differs: what differed from the paper, a sentence each.
-        pictures: figures.
+        illustrations: figures.
         created: the date, ISO.
         versions: of the zoo and what it runs on.
     """
@@ -107,7 +118,7 @@ class Comparison:
     rows: list[Row]
     judgements: list[Judgement] = field(default_factory=list)
     differs: list[str] = field(default_factory=list)
-    pictures: list[Picture] = field(default_factory=list)
+    illustrations: list[Illustration] = field(default_factory=list)
     created: str = ""
     versions: dict[str, Any] = field(default_factory=dict)
 
@@ -154,16 +165,5 @@ class Comparison:
         return " ".join(f"{sentence}." for sentence in sentences if sentence)
 
 
-def heading(column: Column) -> str:
-    """A column's header, with the percent sign where its figures are percentages."""
-    return f"{column.header} (%)" if column.percent and "%" not in column.header else column.header
-
-
 def _in_words(seeds: int) -> str:
     return "one seed" if seeds == 1 else f"{seeds} seeds"
-
-
-def shown(column: Column, mean: float, deviation: float | None) -> str:
-    """`22.24 (0.10)`: a mean and, where there is one, its standard deviation in the column's digits."""
-    text = f"{mean:.{column.digits}f}"
-    return text if deviation is None else f"{text} ({deviation:.{column.digits}f})"

@@ -19,8 +19,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from zoo.experiments.configurations import dump
 from zoo.experiments.run_directory import RunDirectory, RunError
 from zoo.experiments.schema import Experiment
+from zoo.papers.needs import Needs
 from zoo.parameters import PACKAGE
-from zoo.report.needs import Needs
 
 _LOOK_EVERY = 0.5  # seconds
 

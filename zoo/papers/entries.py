@@ -1,0 +1,87 @@
+"""The parts of a table's file: rows, claims, figures, and what evaluations and the small budget take."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from zoo.experiments.schema import Section
+from zoo.parameters import Count
+from zoo.report.columns import Printed
+from zoo.report.gallery.plot import check_options
+
+
+def read_printed(value: Any) -> Any:
+    """Reads `89.30`, `89.30 ± 0.01` and nothing."""
+    if value is None or isinstance(value, int | float):
+        return None if value is None else Printed(float(value))
+    number = r"\d+(?:\.\d*)?"
+    found = re.fullmatch(rf"(-?{number})(?:\s*±\s*({number}))?", str(value).strip())
+    if not found:
+        raise ValueError("must be a number, or a mean and its deviation such as 89.30 ± 0.01")
+    return Printed(float(found[1]), None if found[2] is None else float(found[2]))
+
+
+class RowSettings(Section):
+    """A row of the grid: settings over the base, and whose recipe they make."""
+
+    set: dict[str, Any] = Field(default_factory=dict)
+    recipe: Literal["printed", "zoo"] = "printed"
+    data: list[str] | None = None
+    note: str = ""
+
+
+class Claim(Section):
+    """What a paper says of its numbers: rows from best to worst in a column, or one row above all others."""
+
+    says: str
+    metric: str
+    order: list[str] = Field(default_factory=list)
+    best: str | None = None
+    data: list[str] | None = None
+
+    @model_validator(mode="after")
+    def _either(self) -> Self:
+        if (self.best is None) == (not self.order):
+            raise ValueError("a claim has either `best` or `order`")
+        if self.best is None and len(self.order) < 2:
+            raise ValueError("order: needs two rows or more")
+        return self
+
+
+class Figure(Section):
+    """A picture of the report: a figure of `zoo plot`, of the first seed of the rows named, or of all rows."""
+
+    plot: str
+    caption: str
+    rows: list[str] | None = None
+    data: str | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _drawable(self) -> Self:
+        check_options(self.plot, self.options)
+        return self
+
+
+class Evaluation(Section):
+    """What the likelihood costs: importance samples of an image, and on how many images of a split."""
+
+    nll_samples: Count = 500
+    nll_images: Count = 1000
+
+
+class Small(Section):
+    """What changes for a run in minutes to an hour on two cores.
+
+    `data` are the data sets that it takes, unless others are asked for by name.
+    """
+
+    experiments: dict[str, str] = Field(default_factory=dict)
+    set: dict[str, Any] = Field(default_factory=dict)
+    seeds: Count = 1
+    rows: list[str] | None = None
+    data: list[str] | None = None
+    evaluate: Evaluation = Evaluation(nll_samples=500, nll_images=200)

@@ -1,0 +1,102 @@
+"""A paper's table with our numbers beside its own, from the runs as they lie there."""
+
+from __future__ import annotations
+
+import datetime
+import statistics
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from zoo.experiments.run_directory import RunError, environment
+from zoo.papers.claims import judgements
+from zoo.papers.differences import differences
+from zoo.papers.plan import Plan
+from zoo.papers.table import Cell
+from zoo.report.content import Illustration, Report, Row
+from zoo.report.illustrating import illustration
+from zoo.report.reading import add_run
+
+
+def collect(plan: Plan, wrong: dict[Path, str], command: str, announce: Callable[[str], None]) -> Report:
+    """Puts a report together from the runs as they lie there.
+
+    Args:
+        plan: what was to be done.
+        wrong: what went wrong, by the run's path.
+        command: what gives this report.
+        announce: is told of figures that cannot be drawn.
+    """
+    table = plan.table
+    rows = [_row(plan, cell, wrong) for cell in plan.cells]
+    for column in (column for column in table.columns if column.metric == "training_factor"):
+        for data in dict.fromkeys(row.data for row in rows):
+            here = [row for row in rows if row.data == data and column.key in row.values]
+            factors = relative({row.name: row.values[column.key] for row in here}, next(iter(table.rows)))
+            for row in here:
+                row.values[column.key] = factors.get(row.name, [])
+    return Report(
+        title=table.title,
+        source=table.source,
+        command=command,
+        columns=table.columns,
+        rows=rows,
+        judgements=judgements(table, rows),
+        differs=[*differences(table, plan.cells, rows, plan.evaluation), *table.differs],
+        illustrations=_illustrations(plan, announce),
+        created=datetime.date.today().isoformat(),
+        versions=environment(),
+    )
+
+
+def _row(plan: Plan, cell: Cell, wrong: dict[Path, str]) -> Row:
+    table, settings = plan.table, plan.table.rows[cell.row]
+    printed = {column.key: table.number(cell.data, cell.row, column) for column in table.columns}
+    row = Row(
+        cell.row,
+        cell.data,
+        printed={key: number for key, number in printed.items() if number is not None},
+        status=f"not in the zoo yet: {cell.missing}" if cell.missing else "",
+        recipe=settings.recipe,
+        note=settings.note,
+    )
+    failed = [wrong[job.run.path] for job in plan.jobs.get((cell.row, cell.data), []) if job.run.path in wrong]
+    reasons: dict[str, None] = {}
+    for job in plan.jobs.get((cell.row, cell.data), []):
+        if not job.run.model.is_file():
+            continue
+        try:
+            add_run(row, job.run, table.columns)
+            reasons |= {f"{metric}: {why}": None for metric, why in job.run.left_out("test").items()}
+        except RunError as error:
+            failed.append(str(error))
+    if cell.missing or row.values:
+        return replace(row, note="; ".join([*filter(None, [row.note]), *dict.fromkeys(failed), *reasons]))
+    return replace(row, status="; ".join(dict.fromkeys(failed)) or "; ".join(reasons) or "not measured")
+
+
+def _illustrations(plan: Plan, announce: Callable[[str], None]) -> list[Illustration]:
+    """The table's figures for every data set that has runs."""
+    found: list[Illustration] = []
+    for figure in plan.table.figures:
+        for data in [figure.data] if figure.data else dict.fromkeys(cell.data for cell in plan.cells):
+            wanted = figure.rows or dict.fromkeys(cell.row for cell in plan.cells)
+            jobs = [(row, job) for row in wanted for job in plan.jobs.get((row, data), []) if job.run.model.is_file()]
+            if figure.plot == "history":  # the one that shows a spread over seeds
+                runs = {f"{row} seed {job.experiment.train.seed}": job.run for row, job in jobs}
+            else:
+                runs = {row: job.run for row, job in reversed(jobs)}
+                runs = dict(reversed(runs.items()))
+            if runs:
+                caption = f"{figure.caption} ({data})" if len(plan.table.experiments) > 1 else figure.caption
+                name = f"{len(found) + 1:02d}-{figure.plot}-{data}"
+                found += illustration(name, figure.plot, runs, caption, announce, **figure.options)
+    return found
+
+
+def relative(values: dict[str, list[float]], base: str) -> dict[str, list[float]]:
+    """Rows' hours of training as factors of the mean of one of them; nothing where that one was not measured."""
+    if not values.get(base):
+        return {}
+    unit = statistics.fmean(values[base])
+    return {row: [value / unit for value in of_row] for row, of_row in values.items()}

@@ -1,4 +1,4 @@
-"""A method, a network and a likelihood from outside the zoo: from YAML to the report, in other folders and processes."""
+"""A method, a network and a likelihood from outside: from YAML to the report, in other folders and processes."""
 
 import json
 import os
@@ -11,13 +11,13 @@ import keras_tuner
 import numpy as np
 import pytest
 import yaml
+from zoo.report.listing import description
 
 import zoo
 from zoo.experiments import configurations
 from zoo.experiments.building import build_model
 from zoo.experiments.run_directory import RunDirectory
 from zoo.experiments.schema import ConfigurationError
-from zoo.report.listing import description
 
 METHOD = '''
 import keras

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from zoo.models.critic import InferenceCriticVAE as InferenceCriticVAE
     from zoo.models.iwae import IWAE as IWAE
     from zoo.models.noise_contrastive import NoiseContrastiveVAE as NoiseContrastiveVAE
-    from zoo.models.saving import load_model as load_model
     from zoo.models.objective import Term as Term
+    from zoo.models.saving import load_model as load_model
     from zoo.models.triplet import TripletVAE as TripletVAE
     from zoo.models.vae import VAE as VAE
     from zoo.parameters import Strength as Strength

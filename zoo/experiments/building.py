@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 
@@ -15,6 +15,9 @@ from zoo.models.vae import VAE
 from zoo.training import schedules
 from zoo.training.live import Live
 from zoo.training.players import MAIN
+
+if TYPE_CHECKING:
+    from zoo.domains import Domain, Features
 
 
 def build_optimizer(train: Train, steps_per_epoch: int, player: str = MAIN) -> keras.optimizers.Optimizer:
@@ -59,7 +62,22 @@ def plateau(train: Train) -> list[keras.callbacks.Callback]:
     return [Plateau(train.kl_warmup, monitor="loss", **arguments)]
 
 
-def build_model(experiment: Experiment, example_shape: tuple, steps_per_epoch: int, examples: int | None = None) -> VAE:
+def feature_domain(experiment: Experiment, training: data.Examples) -> Features | None:
+    """What x is, with the statistics of the training split where the features are standardised; None for images."""
+    if experiment.data.kind != "features":
+        return None
+    from zoo.domains.features import Features
+
+    return Features(*data.statistics(training.images)) if experiment.data.standardize else Features()
+
+
+def build_model(
+    experiment: Experiment,
+    example_shape: tuple,
+    steps_per_epoch: int,
+    examples: int | None = None,
+    domain: Domain | None = None,
+) -> VAE:
     """A compiled model, initialised from the experiment's seed.
 
     Args:
@@ -67,6 +85,7 @@ def build_model(experiment: Experiment, example_shape: tuple, steps_per_epoch: i
         example_shape: of one example, such as (h, w, c).
         steps_per_epoch: for warm-up and schedule, which the configuration counts in epochs.
         examples: size of the training split; only methods that tell its examples apart need it.
+        domain: what x is; the model infers it where it is not given.
 
     Raises:
         ValueError: images that the network does not take.
@@ -92,6 +111,8 @@ def build_model(experiment: Experiment, example_shape: tuple, steps_per_epoch: i
         hyperparameters = experiment.hyperparameters()
         if method.needs_index:
             hyperparameters["examples"] = examples
+        if domain is not None:
+            hyperparameters["domain"] = domain
         vae = method(
             *pair,
             likelihood=likelihood,
@@ -125,7 +146,7 @@ def _likelihood(section: dict[str, Any], folders: Sequence[Path]) -> likelihoods
 
 
 def load_split(experiment: Experiment, split: str) -> data.Examples:
-    """The images of `train`, `validation` or `test`; dynamic binarisation is fixed for the held-out ones.
+    """The examples of `train`, `validation` or `test`; dynamic binarisation is fixed for the held-out ones.
 
     Raises:
         ValueError: no such split, or no such data.
@@ -143,6 +164,8 @@ def load_split(experiment: Experiment, split: str) -> data.Examples:
             channels=section.channels,
             labels=section.labels,
             binarize=binarize,
+            kind=section.kind,
+            label_column=section.label_column,
         )
     except ValueError as error:
         raise ValueError(f"data.{split}: {error}") from None

@@ -11,7 +11,7 @@ import tensorflow as tf
 from zoo import data
 from zoo.data import pipeline
 from zoo.experiments import hparams
-from zoo.experiments.building import build_model, load_split, plateau
+from zoo.experiments.building import build_model, feature_domain, load_split, plateau
 from zoo.experiments.finished import is_whole, save_model
 from zoo.experiments.run_directory import RunDirectory, RunError
 from zoo.experiments.schema import Experiment
@@ -60,7 +60,8 @@ def train(
     steps = pipeline.steps_per_epoch(len(examples.images), recipe.batch_size)
     scope = (strategy or tf.distribute.get_strategy()).scope
     with scope():
-        model = build_model(experiment, shape, steps, len(examples.images))
+        domain = feature_domain(experiment, examples)
+        model = build_model(experiment, shape, steps, len(examples.images), domain)
     for name, part in (("train", examples), ("validation", held_out)):
         model.check(part.images, f"data.{name}")
     model.check_batch(recipe.batch_size)

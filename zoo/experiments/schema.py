@@ -21,7 +21,7 @@ from typing import Any, Literal, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, create_model, field_validator, model_validator
 
 from zoo import networks, outside
-from zoo.data.catalogue import source
+from zoo.data.catalogue import check_preparation, is_table, kind_of, source
 from zoo.data.splits import parse
 from zoo.likelihoods import LIKELIHOODS
 from zoo.models import canonical
@@ -52,7 +52,12 @@ class Section(BaseModel):
 
 
 class Data(Section):
-    """Which images, which splits, how prepared."""
+    """Which examples, which splits, how prepared.
+
+    `kind` is known for a data set of the catalogue and for a .csv file; the user's own arrays are images unless it says
+    `features`. `standardize` brings each entry of the features' last axis to mean 0 and standard deviation 1 over the
+    training split; tables are, by default, and series are not, whose channels often share a unit.
+    """
 
     name: str
     train: str | None = None
@@ -63,6 +68,9 @@ class Data(Section):
     channels: Literal[1, 3] | None = None
     labels: str | None = None
     binarize: Literal["dynamic", "fixed"] | None = None
+    kind: Literal["images", "features"] | None = None
+    label_column: str | None = None
+    standardize: bool | None = None
 
     @model_validator(mode="after")
     def _known(self) -> Self:
@@ -83,6 +91,15 @@ class Data(Section):
                 parse(getattr(self, split))
             except ValueError as error:
                 raise ValueError(f"{split}: {error}") from None
+        try:
+            kind = kind_of(found, self.path, self.kind)
+        except ValueError as error:
+            raise ValueError(f"kind: {error}") from None
+        for_images = {"size": self.size, "channels": self.channels, "binarize": self.binarize}
+        check_preparation(kind, self.path, for_images, self.label_column, self.standardize)
+        object.__setattr__(self, "kind", kind)
+        if self.standardize is None:
+            object.__setattr__(self, "standardize", is_table(found, self.path))
         return self
 
 

@@ -18,7 +18,17 @@ if TYPE_CHECKING:
     from zoo.likelihoods.laplace import Laplace
     from zoo.likelihoods.likelihood import Conditional, Likelihood, counted
 
-__all__ = ["LIKELIHOODS", "Bernoulli", "Categorical", "Conditional", "Gaussian", "Laplace", "Likelihood", "counted", "get"]
+__all__ = [
+    "LIKELIHOODS",
+    "Bernoulli",
+    "Categorical",
+    "Conditional",
+    "Gaussian",
+    "Laplace",
+    "Likelihood",
+    "counted",
+    "get",
+]
 
 # The class of each name, in the module of that name.
 LIKELIHOODS = {"bernoulli": "Bernoulli", "gaussian": "Gaussian", "laplace": "Laplace", "categorical": "Categorical"}

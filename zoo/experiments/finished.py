@@ -137,7 +137,7 @@ def card_of(
         ),
         image_shape=model.example_shape,
         latent_dim=model.latent_dim,
-        unit_interval=model.likelihood.unit_interval,
+        unit_interval=model.likelihood.support == "unit_interval",
         metrics={split: dict(figures) for split, figures in (metrics or {}).items()},
         configuration=configuration,
         versions={key: (environment or {}).get(key, present) for key, present in versions().items()},

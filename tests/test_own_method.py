@@ -1,4 +1,4 @@
-"""A method, a network and a likelihood from outside the zoo: from YAML to the report, in other folders and processes."""
+"""A method, a network and a likelihood from outside the zoo: from YAML to the report, elsewhere, in new processes."""
 
 import json
 import os

@@ -38,6 +38,7 @@ def load_model(run: RunDirectory) -> VAE:
     path = run.require_model()
     try:
         with run.loading():
+            run.experiment(resolve=True)
             anew = f"write it anew from the last checkpoint with: rm {path}; zoo train --resume {run.path}"
             return read_model(path, anew)
     except ValueError as error:

@@ -1,0 +1,70 @@
+"""What a model knows of itself, as plain values for its card."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from zoo.domains import DOMAINS
+from zoo.models import METHODS
+
+if TYPE_CHECKING:
+    from zoo.models.vae import VAE
+
+# Of every Keras layer; they say nothing of a method.
+_KERAS = {"name", "trainable", "dtype"}
+
+
+def methods(model: VAE) -> list[str]:
+    """The names of the model's methods; of one from outside the zoo the class's."""
+    kind = type(model)
+    own = [name for name in METHODS if kind.__module__ == f"zoo.models.{name}"]
+    return [name.rpartition(":")[2] for name in model.methods] or own or [kind.__name__]
+
+
+def method(model: VAE) -> str:
+    """The names of the model's methods and, behind a colon, what they are, in a line."""
+    kind, names = type(model), methods(model)
+    if names == [kind.__name__]:
+        # From outside: what its author says of it.
+        return f"{kind.__name__}: {(kind.__doc__ or kind.__name__).strip().splitlines()[0].rstrip('.')}"
+    return f"{'+'.join(names)}: {'; '.join(METHODS[name].summary if name in METHODS else name for name in names)}"
+
+
+def examples(model: VAE) -> dict[str, Any]:
+    """What the model takes, by the names of a card's fields."""
+    kind = type(model.domain).__name__
+    name = next((name for name, known in DOMAINS.items() if known == kind), kind)
+    return {
+        "example_shape": model.example_shape,
+        "latent_dim": model.latent_dim,
+        "domain": {"name": name, **_plain(model.domain.get_config())},
+        "noun": model.domain.noun,
+        "types": model.domain.types,
+        "support": model.likelihood.support,
+    }
+
+
+def hyperparameters(model: VAE) -> dict[str, Any]:
+    """The class, its methods and its hyperparameters, without networks: YAML can hold all of it."""
+    import keras
+
+    networks = {"encoder", "decoder", "domain"}
+    config = {
+        name: value
+        for name, value in model.get_config().items()
+        if name not in _KERAS | networks and not isinstance(getattr(model, name, None), keras.Model)
+    }
+    return {"class": type(model).__name__, **_plain(config)}
+
+
+def _plain(value: Any) -> Any:
+    """The value without what Keras needs to find its class again."""
+    if isinstance(value, dict):
+        if "class_name" in value and isinstance(config := value.get("config"), dict):
+            rest = {name: one for name, one in config.items() if name not in _KERAS}
+            return {"class": value["class_name"], **_plain(rest)}
+        return {str(name): _plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return json.loads(json.dumps(value, default=str))

@@ -192,7 +192,7 @@ def encode(
         fail(f"{export}: not an export (it has no saved_model.pb)")
     load_tensorflow()
     from zoo.cli.terminal import progress_over_tasks
-    from zoo.export.saved_model import encode_file
+    from zoo.export.encoding import encode_file
 
     with progress_over_tasks(quiet) as progress:
         encode_file(export, source, to, progress=progress)

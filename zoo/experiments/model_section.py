@@ -60,7 +60,7 @@ def parameters(kind: Kind, of: Callable[..., Any]) -> Parameters:
     """(annotation, default) of each keyword of an `owner` that the section gives."""
     given: tuple[str, ...] = (*_FROM_TRAIN, *_BUILT) if kind == "method" else ()
     if kind == "network":
-        given = tuple(inspect.signature(of).parameters)[: len(networks.GIVEN)] + ("parameter_shape",)
+        given = (*tuple(inspect.signature(of).parameters)[: len(networks.GIVEN)], "parameter_shape")
     return {key: value for key, value in hyperparameters(of).items() if key not in given}
 
 

@@ -289,6 +289,16 @@ class VAE(Codec):
         self.build_if_known()
         super().save(filepath, *args, **kwargs)
 
+    def save_weights(self, *args: Any, **kwargs: Any) -> None:
+        """As Keras's; a model that was never used is built first."""
+        self.build_if_known()
+        super().save_weights(*args, **kwargs)
+
+    def load_weights(self, *args: Any, **kwargs: Any) -> None:
+        """As Keras's; a model that was never used is built first."""
+        self.build_if_known()
+        super().load_weights(*args, **kwargs)
+
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, networks included."""
         serialise = keras.saving.serialize_keras_object

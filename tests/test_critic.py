@@ -20,7 +20,8 @@ import zoo
 from zoo.experiments import configurations
 from zoo.export import saved_model
 from zoo.export.card import Card
-from zoo.latents.posterior import Group, Latents, gaussian, sufficient_statistics
+from zoo.latents.posterior import Latents, Posterior, sufficient_statistics
+from zoo.latents.prior import StandardNormal
 from zoo.models.critic import shared_features
 from zoo.networks import build
 from zoo.networks.normalization import FusedBatchNormalization
@@ -53,7 +54,9 @@ def make(method=zoo.InferenceCriticVAE, encoder=None, **arguments):
     z = keras.Input((LATENTS,))
     x = keras.layers.BatchNormalization(name="norm", momentum=0.9)(keras.layers.Dense(16)(z))
     x = keras.layers.Reshape(SHAPE)(keras.layers.Dense(16)(keras.layers.ReLU()(x)))
-    return method(encoder or network(), keras.Model(z, x, name="decoder"), LATENTS, **{"seed": 0, **arguments})
+    model = method(encoder or network(), keras.Model(z, x, name="decoder"), LATENTS, **{"seed": 0, **arguments})
+    model.build_if_known()
+    return model
 
 
 def compiled(method=zoo.InferenceCriticVAE, **arguments):
@@ -98,18 +101,26 @@ def critic_by_numpy(scores, direction):
 
 
 @pytest.mark.parametrize("width", [1.0, 1e-2, 1e-5])
-def test_all_pairs_of_two_groups_against_tfp(width):
+def test_all_pairs_against_tfp(width):
     """Narrow posteriors far from the origin: squares of 1e11 cancel."""
     generator = np.random.default_rng(0)
     loc = 3.0 * generator.standard_normal((6, 8)).astype("float32")
     scale = (width * generator.uniform(0.5, 2.0, (6, 8))).astype("float32")
     z = (loc[[0, 1, 2, 5]] + scale[[0, 1, 2, 5]] * generator.standard_normal((4, 8))).astype("float32")
-    first = gaussian(tf.constant(loc[:, :6].reshape(6, 2, 3)), tf.constant(scale[:, :6].reshape(6, 2, 3)))
-    second = gaussian(tf.constant(loc[:, 6:]), tf.constant(scale[:, 6:]))
-    latents = Latents(Group(first, first, first.mean()), Group(second, second, second.mean()))
+    posterior = Posterior.flat(tf.constant(loc), tf.constant(scale), StandardNormal())
+    latents = Latents(posterior, tf.zeros((6, 8)))
     found = tf.matmul(sufficient_statistics(tf.constant(z)), latents.natural_parameters(), transpose_b=True)
     assert found.shape == (4, 6) and found.dtype == tf.float64
     np.testing.assert_allclose(found, pairwise(z, loc, scale), rtol=1e-5, atol=1e-3)
+
+
+def test_two_groups_have_no_natural_parameters():
+    """The second one's density depends on z by more than an inner product."""
+    above = tfd.Normal(tf.zeros((6, 2)), tf.ones((6, 2)))
+    conditionals = [lambda _: above, lambda z: tfd.Normal(z, tf.ones((6, 2)))]
+    latents = Latents(Posterior(conditionals, [2, 2], StandardNormal()), tf.zeros((6, 4)))
+    with pytest.raises(ValueError, match="2 groups"):
+        latents.natural_parameters()
 
 
 @pytest.mark.parametrize("direction", ["z_to_x", "x_to_z", "both"])
@@ -120,10 +131,11 @@ def test_the_term_is_the_softmax_of_the_scores(critic, side, direction):
     model, x = make(critic=critic, side=side, direction=direction, critic_lambda=0.7, beta=2.0, **own), images()
     terms = objective(model)
     draws = model.draws(training=False)
-    z = model.infer(tf.constant(x)).sample()
+    z = model.infer(model.batch(x, training=False)).z
     if side == "model":
         z = draws.normal("critic/prior", [8, LATENTS])
-        x = model.likelihood.sample(model.generate(z), draws, "critic/image").numpy()
+        uniform = draws.uniform("critic/image", [8, *SHAPE])
+        x = tf.cast(uniform < tf.sigmoid(model.decoder(z)), tf.float32).numpy()
         assert set(np.unique(x)) == {0.0, 1.0}
     if critic == "self":
         scores = pairwise(z, *model.encode(x))
@@ -352,7 +364,7 @@ def test_mixed_precision_scores_in_single_precision():
                 layers = (model.x_projection, model.z_hidden, model.z_projection)
                 assert {layer.compute_dtype for layer in layers} == {"float32"}
             if critic == "hybrid":
-                assert model.infer(tf.constant(images())).features.dtype == tf.bfloat16
+                assert model.infer(model.batch(images(), training=False)).features.dtype == tf.bfloat16
     finally:
         keras.config.set_dtype_policy("float32")
 

@@ -11,8 +11,8 @@ import zoo
 from zoo import networks
 from zoo.experiments import configurations
 from zoo.experiments.building import build_model
+from zoo.experiments.finished import card_of
 from zoo.experiments.schema import ConfigurationError
-from zoo.export.card import Card
 from zoo.models import METHODS, canonical, claims
 from zoo.models import method as class_of
 
@@ -114,7 +114,7 @@ def test_methods_in_a_configuration():
     model = build_model(experiment, (28, 28, 1), 1, examples=16)
     assert type(model) is zoo.combine("consistency", "iwae")
     assert (model.samples, model.consistency_lambda, model.beta) == (3, 0.2, 0.5)
-    card = Card.of(experiment, model)
+    card = card_of(experiment, model)
     assert card.name == "digits/consistency+iwae"
     assert METHODS["iwae"][1] in card.method and METHODS["consistency"][1] in card.method
     assert configurations.load("digits/vae", ["model.method=[vae]"]).model.method == "vae"

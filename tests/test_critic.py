@@ -18,8 +18,8 @@ from tensorflow_probability import distributions as tfd
 
 import zoo
 from zoo.experiments import configurations
+from zoo.experiments.finished import card_of
 from zoo.export import saved_model
-from zoo.export.card import Card
 from zoo.latents.posterior import Latents, Posterior, sufficient_statistics
 from zoo.latents.prior import StandardNormal
 from zoo.models.critic import shared_features
@@ -429,7 +429,7 @@ def saved_variables(model):
 
 def test_a_hybrid_is_exported_without_its_critic(tmp_path):
     model = make(critic="hybrid")
-    card = Card.of(configurations.load("digits/critic"), model)
+    card = card_of(configurations.load("digits/critic"), model)
     folder = saved_model.export_model(model, tmp_path / "export", card)
     loaded = tf.saved_model.load(str(folder))
     np.testing.assert_allclose(loaded.encode(images())["loc"], model.encode(images()).loc, atol=1e-5)

@@ -101,8 +101,8 @@ def test_arrays_that_are_refused(tmp_path):
     (tmp_path / "zero.npy").touch()
     assert "cannot be read as NumPy data" in error(tmp_path / "zero.npy")
     assert "does not exist" in error(tmp_path / "missing.npz")
-    (tmp_path / "images.csv").touch()
-    assert "neither a .npy file" in error(tmp_path / "images.csv")
+    (tmp_path / "images.txt").touch()
+    assert "neither a .npy, .npz or .csv file" in error(tmp_path / "images.txt")
     assert "needs a path" in error(None)
 
 

@@ -15,6 +15,7 @@ import tensorflow as tf
 from zoo import data, networks
 from zoo.experiments import configurations
 from zoo.experiments.building import build_model
+from zoo.experiments.finished import card_of
 from zoo.export.card import CARD, Card, Figure, checksum
 from zoo.export.saved_model import encode_file, export_model, load_export, update_index
 from zoo.models.vae import VAE
@@ -64,7 +65,7 @@ assert not loaded, loaded
 
 
 def card_for(name, model):
-    return Card.of(configurations.load(name), model, METRICS)
+    return card_of(configurations.load(name), model, METRICS)
 
 
 def randomised(model):
@@ -226,13 +227,13 @@ def test_the_checksum_is_over_the_saved_models_files(exported):
 
 def test_the_card_keeps_the_users_path_to_itself():
     experiment = configurations.load("digits/vae", ["data.name=files", "data.path=/home/ada/secret/faces.npz"])
-    card = Card.of(experiment, small())
+    card = card_of(experiment, small())
     assert card.configuration["data"]["path"] == "faces.npz"
     assert "secret" not in card.model_dump_json()
 
 
 def test_versions_are_those_of_the_training():
-    card = Card.of(configurations.load("digits/vae"), small(), environment={"tensorflow": "2.99.0", "cores": 64})
+    card = card_of(configurations.load("digits/vae"), small(), environment={"tensorflow": "2.99.0", "cores": 64})
     assert card.versions["tensorflow"] == "2.99.0"
     assert card.versions["keras"] == keras.__version__
     assert "cores" not in card.versions

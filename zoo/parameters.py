@@ -178,7 +178,10 @@ def hyperparameters(owner: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
     """
     found: dict[str, tuple[Any, Any]] = {}
     for name, annotation, default in _keywords(owner):
-        if annotation is not None and _is_hyperparameter(annotation):
+        if annotation is None and name in found:
+            # A constructor that takes a base's keyword without saying anew what it may be.
+            found[name] = (found[name][0], default)
+        elif annotation is not None and _is_hyperparameter(annotation):
             found[name] = (annotation, default)
         else:
             found.pop(name, None)

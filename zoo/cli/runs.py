@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from zoo.cli.app import Quiet, Run, app, fail, load_tensorflow, say
+from zoo.metrics.names import GROUPS
 
 
 @app.command("list")
@@ -117,7 +118,7 @@ def evaluate(
     metrics: Annotated[
         str | None,
         typer.Option(
-            help="Only these, with commas: terms,information,consistency,knn,linear,softmax,svm,nll.",
+            help=f"Only these, with commas: {','.join(GROUPS)}.",
             show_default=False,
         ),
     ] = None,

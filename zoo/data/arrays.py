@@ -1,4 +1,4 @@
-"""The user's own arrays: .npy and .npz files."""
+"""The user's own arrays, images or features: .npy and .npz files."""
 
 from __future__ import annotations
 
@@ -12,29 +12,33 @@ import numpy as np
 
 from zoo.data.examples import Examples
 from zoo.data.pixels import as_pixels
-
-_LAYOUTS = "`images` (and `labels`), `x_NAME` (`y_NAME`), `NAME_images` (`NAME_labels`), or a single array"
+from zoo.data.values import as_features
 
 
 class _Keys(NamedTuple):
     """Which arrays of a file make up a split."""
 
-    images: str
+    x: str
     labels: str | None
 
 
 class ArrayFile:
-    """A .npy or .npz file as splits of images; an array is read when its split is asked for.
+    """A .npy or .npz file as splits; an array is read when its split is asked for.
+
+    Args:
+        path: Of the file.
+        kind: What it holds: `images` or `features`. A .npz file has them under this name.
 
     Attributes:
         splits: The names of the splits. A file without named ones has `all`.
 
     Raises:
-        ValueError: If the file is not there, is damaged, or holds no images.
+        ValueError: If the file is not there, is damaged, or holds none of the kind.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, kind: str = "images") -> None:
         self._path = path
+        self._kind = kind
         try:
             self._file = np.load(path, mmap_mode="r" if path.suffix == ".npy" else None, allow_pickle=False)
         except FileNotFoundError:
@@ -42,32 +46,33 @@ class ArrayFile:
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(f"{path} cannot be read as NumPy data: {error}") from None
         if isinstance(self._file, np.ndarray):
-            self._arrays: Mapping[str, np.ndarray] = {"images": self._file}
+            self._arrays: Mapping[str, np.ndarray] = {kind: self._file}
         else:
             self._arrays = self._file
         self._keys = self._find_splits()
         self.splits = list(self._keys)
 
     def _find_splits(self) -> dict[str, _Keys]:
-        names = list(self._arrays)
+        names, kind = list(self._arrays), self._kind
 
         def optional(name: str) -> str | None:
             return name if name in names else None
 
-        if "images" in names:
-            return {"all": _Keys("images", optional("labels"))}
+        if kind in names:
+            return {"all": _Keys(kind, optional("labels"))}
         splits = {}
         for name in names:
             if match := re.fullmatch(r"x_([\w-]+)", name):
                 splits[match[1]] = _Keys(name, optional(f"y_{match[1]}"))
-            elif match := re.fullmatch(r"([\w-]+)_images", name):
+            elif match := re.fullmatch(rf"([\w-]+)_{kind}", name):
                 splits[match[1]] = _Keys(name, optional(f"{match[1]}_labels"))
         if not splits and len(names) == 1:
             splits["all"] = _Keys(names[0], None)
         if not splits:
             raise ValueError(
-                f"{self._path} holds no images that can be told by their keys: it has {', '.join(names) or 'none'},"
-                f" and should have {_LAYOUTS}"
+                f"{self._path} holds no {kind} that can be told by their keys: it has {', '.join(names) or 'none'}, and"
+                f" should have `{kind}` (and `labels`), `x_NAME` (`y_NAME`), `NAME_{kind}` (`NAME_labels`), or a single"
+                " array"
             )
         return splits
 
@@ -81,22 +86,24 @@ class ArrayFile:
         """Returns a whole split in the order of the file.
 
         Returns:
-            Images [n, h, w, c] (a channel axis is added to [n, h, w]), uint8 or float32, and labels [n] or `None`.
+            Images [n, h, w, c] (a channel axis is added to [n, h, w]), uint8 or float32, or features [n, ...], float32;
+            and labels [n] or `None`.
 
         Raises:
-            ValueError: If pixels or labels are not what images and classes can be.
+            ValueError: If pixels, features or labels are not what they can be.
         """
         keys = self._keys[split]
-        where = f"{self._path}" if self._path.suffix == ".npy" else f"{self._path}: {keys.images}"
-        images = as_pixels(self._array(keys.images), where=where)
+        where = f"{self._path}" if self._path.suffix == ".npy" else f"{self._path}: {keys.x}"
+        convert = as_pixels if self._kind == "images" else as_features
+        x = convert(self._array(keys.x), where=where)
         if keys.labels is None:
-            return Examples(images, None)
+            return Examples(x, None)
         labels = self._array(keys.labels)
         if labels.ndim == 2 and labels.shape[1] == 1:  # as Keras stores CIFAR-10's
             labels = labels[:, 0]
-        if labels.shape != images.shape[:1] or labels.dtype.kind not in "bui":
+        if labels.shape != x.shape[:1] or labels.dtype.kind not in "bui":
             raise ValueError(
-                f"{self._path}: {keys.labels} must hold one integer for each of the {len(images)} images,"
+                f"{self._path}: {keys.labels} must hold one integer for each of the {len(x)} {self._kind},"
                 f" got {labels.dtype} of shape {labels.shape}"
             )
-        return Examples(images, labels.astype(np.int64))
+        return Examples(x, labels.astype(np.int64))

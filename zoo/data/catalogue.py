@@ -6,9 +6,15 @@ reject a misspelt one at once.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from zoo.parameters import nearest
+
+TABLE = ".csv"
+
+KINDS = ("images", "features")
+"""What x can be: pixels, or real numbers of any shape and sign (tables, series, spectra)."""
 
 BINARIZE = (None, "fixed", "dynamic")
 """What `binarize` may be: gray pixels, pixels drawn once, or pixels drawn afresh in every epoch."""
@@ -32,7 +38,7 @@ class Source:
 
     Attributes:
         name: The name in configurations and on the command line.
-        shape: Height, width and channels of an image when nothing else is asked for.
+        shape: Of an example: height, width and channels of an image when nothing else is asked for.
         classes: How many values the default label takes; `None` without one.
         splits: The split strings that a configuration gets for `train`, `validation` and `test` when it names none.
         description: One line for a list of data sets.
@@ -41,10 +47,11 @@ class Source:
         tfds: Its name in TensorFlow Datasets; `None` where it does not come from there.
         labels: The names that `labels=` may take.
         default_label: The one that is read unless another is named; `None` reads none.
+        kind: What its examples are, one of `KINDS`; of `files`, what they are unless the user says otherwise.
     """
 
     name: str
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     classes: int | None
     splits: dict[str, str] = field(hash=False)
     description: str
@@ -53,6 +60,7 @@ class Source:
     tfds: str | None = None
     labels: tuple[str, ...] = ("label",)
     default_label: str | None = "label"
+    kind: str = "images"
 
 
 _SOURCES = (
@@ -75,6 +83,26 @@ _SOURCES = (
         homepage="https://arxiv.org/abs/1907.10430",
         labels=(),
         default_label=None,
+    ),
+    Source(
+        name="wine",
+        shape=(13,),
+        classes=3,
+        splits=_splits("train", "validation", "test"),
+        description="178 wines of scikit-learn, a table of 13 measurements and the grower; embedded, no download",
+        licence="CC BY 4.0",
+        homepage="https://archive.ics.uci.edu/dataset/109/wine",
+        kind="features",
+    ),
+    Source(
+        name="waves",
+        shape=(50, 3),
+        classes=3,
+        splits=_splits("train", "validation", "test"),
+        description="3,000 series of 50 steps in 3 channels, noisy sines of three factors; embedded",
+        licence="none needed: they are computed",
+        homepage="",
+        kind="features",
     ),
     Source(
         name="mnist",
@@ -156,13 +184,63 @@ _SOURCES = (
         shape=(28, 28, 1),
         classes=None,
         splits=_splits("all[:80%]", "all[80%:90%]", "all[90%:]"),
-        description="your own images: a .npy or .npz file, or a folder (give `path`)",
+        description="your own: images in a .npy or .npz file or a folder, a .csv table, other arrays (give `path`)",
         licence="yours",
         homepage="",
     ),
 )
 
 CATALOGUE: dict[str, Source] = {entry.name: entry for entry in _SOURCES}
+
+
+def kind_of(chosen: Source, path: object = None, kind: str | None = None) -> str:
+    """What the examples of a data set are: `images` or `features`.
+
+    Args:
+        chosen: The data set.
+        path: Of the user's own files. A .csv file holds features.
+        kind: What the user says; only arrays of numbers can be either.
+
+    Raises:
+        ValueError: If the data set cannot be of the kind that the user says.
+    """
+    if kind not in (None, *KINDS):
+        raise ValueError(f"unknown kind {kind!r}; {nearest(str(kind), KINDS)}")
+    table = str(path).lower().endswith(TABLE)
+    own = "features" if table else chosen.kind
+    if kind not in (None, own) and (table or chosen.name != "files"):
+        raise ValueError(f"{path if table else chosen.name} holds {own}, not {kind}")
+    return kind or own
+
+
+def check_preparation(
+    kind: str,
+    path: object,
+    for_images: Mapping[str, object],
+    label_column: str | None,
+    standardize: bool | None = None,
+) -> None:
+    """Raises ValueError, beginning with the option, for a preparation that examples of a kind do not have.
+
+    Args:
+        kind: `images` or `features`.
+        path: Of the user's own files.
+        for_images: Options by name that only images take; `None` where they are not given.
+        label_column: Only a .csv file takes one.
+        standardize: Only features can be.
+    """
+    given = [name for name, value in for_images.items() if value is not None]
+    if kind == "features" and given:
+        raise ValueError(f"{given[0]}: is for images, and these are features")
+    if label_column is not None and not str(path).lower().endswith(TABLE):
+        raise ValueError(f"label_column: is for a {TABLE} file; .npz files have an array `labels`")
+    if standardize and kind == "images":
+        raise ValueError("standardize: is for features; images are brought to the unit interval anyway")
+
+
+def is_table(chosen: Source, path: object = None) -> bool:
+    """Whether each example is a row whose columns have units of their own, so that they are best standardised."""
+    return str(path).lower().endswith(TABLE) or (chosen.kind == "features" and len(chosen.shape) == 1)
 
 
 def source(name: str) -> Source:

@@ -9,10 +9,11 @@ if TYPE_CHECKING:
 
 
 class Examples(NamedTuple):
-    """Images in memory, and their labels where there are any.
+    """Examples in memory, and their labels where there are any.
 
     Attributes:
-        images: [n, h, w, c], uint8 in 0..255; float32 for `gaussians`, and where the user's own file holds floats.
+        images: The examples. Images [n, h, w, c] are uint8 in 0..255; float32 for `gaussians`, and where the user's own
+            file holds floats. Features [n, ...] are float32.
         labels: [n] int64, or `None`.
     """
 

@@ -1,4 +1,4 @@
-"""From a name or a path to images in memory: what `zoo train` and `zoo encode` read."""
+"""From a name or a path to examples in memory: what `zoo train` and `zoo encode` read."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from zoo.data.arrays import ArrayFile
-from zoo.data.catalogue import BINARIZE, Source, source
+from zoo.data.catalogue import BINARIZE, TABLE, Source, check_preparation, kind_of, source
 from zoo.data.examples import Examples
 from zoo.data.folders import ImageFolder
 from zoo.data.pixels import binarize_once
 from zoo.data.resizing import fit, with_channels
 from zoo.data.splits import parse, resolve
+from zoo.data.tables import Table
 from zoo.parameters import nearest
 
 # A folder is sorted by class, and a file may be: without a permutation its first 80 % would lack the last classes.
@@ -29,33 +30,39 @@ def load(
     binarize: str | None = None,
     seed: int = 0,
     labels: str | None = None,
+    kind: str | None = None,
+    label_column: str | None = None,
 ) -> Examples:
     """Reads a split of a data set into memory.
 
     Args:
         name: A name of the catalogue; `files` for your own.
         split: A split string: `train`, `train[:90%]`, `small1+small2`.
-        path: For `files` only: a .npy or .npz file, or a folder of pictures.
+        path: For `files` only: a .npy, .npz or .csv file, or a folder of pictures.
         size: Height and width: the middle square is resized to it. `None` takes the data set's own.
         channels: 1 (gray) or 3 (colour). `None` takes the data set's own.
         binarize: "fixed" draws every pixel once, with its intensity as the probability, from `seed` and `split`.
             `None` and "dynamic" leave gray pixels; for the latter, `training_pipeline` draws them in each epoch.
         seed: The seed of the fixed binarisation.
         labels: Which labels to read, where there are several ("alphabet" of omniglot, an attribute of celeb_a).
+        kind: For arrays of your own: "images" (the default), or "features", real numbers of any shape and sign.
+        label_column: For a .csv file: the header of the column of labels.
 
     Returns:
-        Images [n, h, w, c], uint8 (float32 for `gaussians`, and where the user's own file holds floats), and labels [n]
-        or `None`.
+        Images [n, h, w, c], uint8 (float32 for `gaussians`, and where the user's own file holds floats), or features
+        [n, ...], float32; and labels [n] or `None`.
 
     Raises:
         ValueError: In one line, for everything that a user can get wrong.
     """
     chosen = source(name)
     label = _check_options(chosen, path, size, channels, binarize, labels)
+    kind = kind_of(chosen, path, kind)
+    check_preparation(kind, path, {"size": size, "channels": channels, "binarize": binarize}, label_column)
     if chosen.name == "files":
         if path is None:
-            raise ValueError("the data set 'files' needs a path: a .npy or .npz file, or a folder of pictures")
-        examples = _load_files(Path(path), split, size, channels)
+            raise ValueError("the data set 'files' needs a path: a .npy, .npz or .csv file, or a folder of pictures")
+        examples = _load_files(Path(path), split, kind, size, channels, label_column)
     elif chosen.tfds is not None:
         from zoo.data.tfds_source import load_tfds
 
@@ -64,6 +71,8 @@ def load(
         from zoo.data.embedded import load_embedded
 
         examples = load_embedded(chosen.name, split)
+    if kind == "features":
+        return examples
     images = with_channels(fit(examples.images, size), channels, where=chosen.name)
     if binarize == "fixed":
         images = binarize_once(images, seed=seed, split=split, where=str(path or chosen.name))
@@ -102,15 +111,19 @@ def _order(split: str, count: int) -> np.ndarray:
     return np.random.RandomState(_PERMUTATION_SEED).permutation(count)
 
 
-def _load_files(path: Path, split: str, size: int | None, channels: int | None) -> Examples:
+def _load_files(
+    path: Path, split: str, kind: str, size: int | None, channels: int | None, label_column: str | None
+) -> Examples:
     chosen: list[Examples] = []
     if path.is_dir():
+        if kind != "images":
+            raise ValueError(f"{path} is a folder, which holds pictures; {kind} are in a .npy, .npz or .csv file")
         folder = ImageFolder(path)
         for part in resolve(split, folder.sizes, str(path)):
             rows = _order(part.name, folder.sizes[part.name])[part.start : part.stop]
             chosen.append(folder.read(part.name, rows, size=size, channels=channels))
     else:
-        contents = _open_arrays(path)
+        contents = _open(path, kind, label_column)
         named = {part.name for part in parse(split)}
         whole = {name: contents.read(name) for name in contents.splits if name in named or "all" in named}
         # What is not named is not read, and so of no known size.
@@ -121,31 +134,39 @@ def _load_files(path: Path, split: str, size: int | None, channels: int | None) 
     return Examples.concatenate(chosen, str(path))
 
 
-def _open_arrays(path: Path) -> ArrayFile:
+def _open(path: Path, kind: str, label_column: str | None = None, *, labelled: bool = True) -> ArrayFile | Table:
     if not path.exists():
         raise ValueError(f"{path} does not exist")
+    if path.suffix.lower() == TABLE:
+        return Table(path, label_column, labelled=labelled)
     if path.suffix not in (".npy", ".npz"):
-        raise ValueError(f"{path} is neither a .npy file, nor a .npz file, nor a folder of pictures")
-    return ArrayFile(path)
+        raise ValueError(f"{path} is neither a .npy, .npz or .csv file, nor a folder of pictures")
+    return ArrayFile(path, kind)
 
 
-def read(source: str, shape: tuple[int, ...] | None = None) -> Examples:
+def read(
+    source: str, shape: tuple[int, ...] | None = None, *, kind: str | None = None, label_column: str | None = None
+) -> Examples:
     """Reads what is to be encoded, in its own order: the INPUT of `zoo encode`.
 
     Args:
-        source: A .npy file; a .npz file (FILE.npz:NAME where it has several splits); a folder of pictures; or
+        source: A .npy or .csv file; a .npz file (FILE.npz:NAME where it has several splits); a folder of pictures; or
             tfds:NAME/SPLIT for a data set of the catalogue, prepared as for training.
-        shape: Height, width and channels that the encoder takes. Pictures of a folder and of the catalogue are
-            resized to it, and a folder's pictures are turned to gray or colour; arrays must have it. `None`: any.
+        shape: What the encoder takes, of images height, width and channels. Pictures of a folder and of the catalogue
+            are resized to it, and a folder's pictures are turned to gray or colour; arrays must have it. `None`: any.
+        kind: "images" or "features". `None`: features in a .csv file, and where the shape is no image's.
+        label_column: Of a .csv file: the header of the column of labels, which is left aside where there is one.
 
     Returns:
-        Images [n, h, w, c], uint8 or float32, and labels [n] or `None`.
+        Images [n, h, w, c], uint8 or float32, or features [n, ...], float32; and labels [n] or `None`.
 
     Raises:
         ValueError: In one line, if there is nothing to read or it does not have the shape.
     """
     size = channels = None
-    if shape is not None:
+    if kind is None:
+        kind = "features" if source.lower().endswith(TABLE) or (shape is not None and len(shape) != 3) else "images"
+    if shape is not None and kind == "images":
         size, channels = (shape[0] if shape[0] == shape[1] else None), shape[2]
     if source.startswith("tfds:"):
         name, _, split = source.removeprefix("tfds:").rpartition("/")
@@ -153,12 +174,15 @@ def read(source: str, shape: tuple[int, ...] | None = None) -> Examples:
             raise ValueError(f"{source!r} does not name a data set and a split: write tfds:NAME/SPLIT, tfds:mnist/test")
         examples = load(name, split, size=size)
     elif Path(source).is_dir():
+        if kind != "images":
+            raise ValueError(f"{source} is a folder, which holds pictures; {kind} are needed")
         examples = _read_folder(Path(source), size, channels if channels in (1, 3) else None)
     else:
-        examples = _read_arrays(source)
+        examples = _read_file(source, kind, label_column)
     if shape is not None and examples.images.shape[1:] != tuple(shape):
         found, wanted = ("x".join(map(str, each)) for each in (examples.images.shape[1:], shape))
-        raise ValueError(f"{source} holds images of {found}, but {wanted} (height x width x channels) are needed")
+        axes = " (height x width x channels)" if kind == "images" else ""
+        raise ValueError(f"{source} holds {kind} of {found}, but {wanted}{axes} are needed")
     return examples
 
 
@@ -169,11 +193,11 @@ def _read_folder(path: Path, size: int | None, channels: int | None) -> Examples
     return folder.read(next(iter(folder.sizes)), size=size, channels=channels)
 
 
-def _read_arrays(source: str) -> Examples:
+def _read_file(source: str, kind: str, label_column: str | None) -> Examples:
     path, _, split = source.rpartition(":")
     if Path(source).exists() or Path(path).suffix != ".npz":
         path, split = source, ""
-    contents = _open_arrays(Path(path))
+    contents = _open(Path(path), kind, label_column, labelled=False)
     if not split and len(contents.splits) > 1:
         raise ValueError(f"{path} has several splits, {', '.join(contents.splits)}: write {path}:{contents.splits[0]}")
     if split and split not in contents.splits:

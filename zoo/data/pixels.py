@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zoo.data.values import BLOCK, as_float32, check_finite
+
 if TYPE_CHECKING:
     import tensorflow as tf
-
-# Examples that are looked at together, so that a check of a large array needs little memory of its own.
-_BLOCK = 4096
 
 
 def check_pixels(images: np.ndarray, *, where: str, unit_interval: bool) -> None:
@@ -39,8 +38,8 @@ def check_pixels(images: np.ndarray, *, where: str, unit_interval: bool) -> None
     if kind == "b" or images.dtype == np.uint8:
         return
     if kind == "f":
-        _check_finite(images, where)
-    blocks = [images[start : start + _BLOCK] for start in range(0, len(images), _BLOCK)]
+        check_finite(images, where, "pixels")
+    blocks = [images[start : start + BLOCK] for start in range(0, len(images), BLOCK)]
     low, high = min(block.min() for block in blocks), max(block.max() for block in blocks)
     if kind != "f" and (low < 0 or high > 255):
         raise ValueError(f"{where}: integer pixels must lie in 0..255, found {low}..{high}")
@@ -48,18 +47,6 @@ def check_pixels(images: np.ndarray, *, where: str, unit_interval: bool) -> None
         raise ValueError(
             f"{where}: float pixels must lie in [0, 1], found [{low:g}, {high:g}]; use uint8, or divide by 255"
         )
-
-
-def _check_finite(images: np.ndarray, where: str) -> None:
-    count, first = 0, None
-    for start in range(0, len(images), _BLOCK):
-        bad = ~np.isfinite(images[start : start + _BLOCK])
-        if first is None and bad.any():
-            row, *rest = np.unravel_index(int(bad.argmax()), bad.shape)
-            first = (start + int(row), *map(int, rest))
-        count += int(bad.sum())
-    if first is not None:
-        raise ValueError(f"{where}: {count} pixels are NaN or infinite, the first at index {first}")
 
 
 def as_pixels(images: np.ndarray, *, where: str) -> np.ndarray:
@@ -80,11 +67,7 @@ def as_pixels(images: np.ndarray, *, where: str) -> np.ndarray:
         images = images[..., np.newaxis]
     check_pixels(images, where=where, unit_interval=False)
     if images.dtype.kind == "f":
-        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused below
-            pixels = images.astype(np.float32, copy=False)
-        if images.dtype.itemsize > pixels.dtype.itemsize:
-            check_pixels(pixels, where=f"{where} as float32", unit_interval=False)
-        return np.ascontiguousarray(pixels)
+        return as_float32(images, where, "pixels")
     if images.dtype.kind == "b":
         return images.astype(np.uint8) * np.uint8(255)
     if images.max() == 1:
@@ -129,12 +112,12 @@ def binarize_once(images: np.ndarray, *, seed: int, split: str, where: str = "im
     check_pixels(images, where=where, unit_interval=True)
     generator = np.random.default_rng([seed % 2**64, zlib.crc32(split.replace(" ", "").encode())])
     binary = np.empty(images.shape, np.uint8)
-    for start in range(0, len(images), _BLOCK):
-        block = images[start : start + _BLOCK]
+    for start in range(0, len(images), BLOCK):
+        block = images[start : start + BLOCK]
         if images.dtype == np.uint8:
             # A uniform draw from 0..254 lies below p with probability p / 255, exactly.
             on = generator.integers(0, 255, block.shape, dtype=np.uint8) < block
         else:
             on = generator.random(block.shape, dtype=np.float32) < block
-        binary[start : start + _BLOCK] = on * np.uint8(255)
+        binary[start : start + BLOCK] = on * np.uint8(255)
     return binary

@@ -21,7 +21,7 @@ from typing import Any, Literal, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, create_model, field_validator, model_validator
 
 from zoo import networks, outside
-from zoo.data.catalogue import source
+from zoo.data.catalogue import check_preparation, is_table, kind_of, source
 from zoo.data.splits import parse
 from zoo.likelihoods import LIKELIHOODS
 from zoo.models import canonical
@@ -52,7 +52,12 @@ class Section(BaseModel):
 
 
 class Data(Section):
-    """Which images, which splits, how prepared."""
+    """Which examples, which splits, how prepared.
+
+    `kind` is known for a data set of the catalogue and for a .csv file; the user's own arrays are images unless it says
+    `features`. `standardize` brings each entry of the features' last axis to mean 0 and standard deviation 1 over the
+    training split; tables are, by default, and series are not, whose channels often share a unit.
+    """
 
     name: str
     train: str | None = None
@@ -63,6 +68,9 @@ class Data(Section):
     channels: Literal[1, 3] | None = None
     labels: str | None = None
     binarize: Literal["dynamic", "fixed"] | None = None
+    kind: Literal["images", "features"] | None = None
+    label_column: str | None = None
+    standardize: bool | None = None
 
     @model_validator(mode="after")
     def _known(self) -> Self:
@@ -83,6 +91,15 @@ class Data(Section):
                 parse(getattr(self, split))
             except ValueError as error:
                 raise ValueError(f"{split}: {error}") from None
+        try:
+            kind = kind_of(found, self.path, self.kind)
+        except ValueError as error:
+            raise ValueError(f"kind: {error}") from None
+        for_images = {"size": self.size, "channels": self.channels, "binarize": self.binarize}
+        check_preparation(kind, self.path, for_images, self.label_column, self.standardize)
+        object.__setattr__(self, "kind", kind)
+        if self.standardize is None:
+            object.__setattr__(self, "standardize", is_table(found, self.path))
         return self
 
 
@@ -101,6 +118,12 @@ class Optimizer(Section):
         return self
 
 
+class PlayerOptimizer(Optimizer):
+    """The optimiser of a further player, with the norm that its gradient is clipped to."""
+
+    clip_norm: Positive | None = None
+
+
 class Schedule(Section):
     """How the learning rate changes: not at all, along a cosine to 0, or by `factor` on a plateau of the loss."""
 
@@ -116,6 +139,7 @@ class Train(Section):
     epochs: Count = 50
     batch_size: Count = 256
     optimizer: Optimizer = Optimizer()
+    optimizers: dict[str, PlayerOptimizer] = {}
     schedule: Schedule = Schedule()
     clip_norm: Positive | None = None
     kl_warmup: NonNegative = 0.0
@@ -149,7 +173,7 @@ class Watch(Section):
 # These keywords of a constructor come from the section `train`, and from the size of the training split.
 _FROM_TRAIN = ("warmup_steps", "seed", "examples")
 # And these from the network and the likelihood.
-_BUILT = ("encoder", "decoder", "likelihood")
+_BUILT = ("encoder", "decoder", "likelihood", "prior", "domain")
 
 # By keyword: annotation and default, `...` where there is none.
 Parameters = dict[str, tuple[Any, Any]]
@@ -173,6 +197,7 @@ def network_parameters(name: str, folders: Sequence[Path] = ()) -> Parameters:
     """(annotation, default) of each hyperparameter of a network; loads TensorFlow."""
     function = networks.network(name, folders)
     given = list(inspect.signature(function).parameters)[: len(networks.GIVEN)]
+    given.append("parameter_shape")
     return {key: value for key, value in hyperparameters(function).items() if key not in given}
 
 
@@ -203,6 +228,12 @@ class _Model(Section):
     method: str | list[str]
     network: dict[str, Any]
     likelihood: dict[str, Any] = {"name": "bernoulli"}
+    prior: dict[str, Any] = {"name": "standard_normal"}
+
+    @field_validator("prior", mode="before")
+    @classmethod
+    def _prior(cls, value: Any) -> Any:
+        return _with_name(value)
 
     @field_validator("network", mode="before")
     @classmethod

@@ -13,7 +13,7 @@ import keras_tuner
 from zoo import data
 from zoo.data.pipeline import evaluation_pipeline, steps_per_epoch, training_pipeline
 from zoo.experiments import configurations
-from zoo.experiments.building import build_model, load_split, plateau
+from zoo.experiments.building import build_model, feature_domain, load_split, plateau
 from zoo.experiments.schema import Experiment, validate
 from zoo.models.vae import VAE
 from zoo.parameters import nearest
@@ -90,7 +90,9 @@ class ConfiguredHyperModel(keras_tuner.HyperModel):
         experiment = self.configured(hp)
         images = self.examples[0].images
         steps = steps_per_epoch(len(images), experiment.train.batch_size)
-        model = build_model(experiment, images.shape[1:], steps, len(images))
+        model = build_model(
+            experiment, images.shape[1:], steps, len(images), feature_domain(experiment, self.examples[0])
+        )
         # Searches that go on with an earlier trial load its optimiser's state too.
         model.optimizer.build(model.trainable_variables)
         return model
@@ -138,7 +140,7 @@ class ConfiguredHyperModel(keras_tuner.HyperModel):
             epochs=epochs,
             start_epoch=initial_epoch,
             binarize="dynamic" if experiment.data.binarize == "dynamic" else None,
-            index=model.needs_index,
+            index=model.takes_index,
         )
         try:
             return model.fit(
@@ -157,7 +159,7 @@ class ConfiguredHyperModel(keras_tuner.HyperModel):
     def _callbacks(self, experiment: Experiment) -> list[keras.callbacks.Callback]:
         images = self.examples[1].images[: experiment.watch.images]
         found: list[keras.callbacks.Callback] = [callbacks.StopOnNaN(), callbacks.Information(images, every=1)]
-        return [*found, *plateau(experiment.train.schedule)]
+        return [*found, *plateau(experiment.train)]
 
 
 def _with(experiment: Experiment, values: Mapping[str, Any]) -> Experiment:

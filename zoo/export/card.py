@@ -9,19 +9,11 @@ import hashlib
 import importlib.metadata
 import json
 import platform
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from zoo.data.catalogue import source
-from zoo.models import canonical, summary
-
-if TYPE_CHECKING:
-    from zoo.experiments.schema import Experiment
-    from zoo.models.vae import VAE
 
 README = "README.md"
 CARD = Path("assets.extra") / "card.json"
@@ -107,48 +99,6 @@ class Card(_Record):
     versions: dict[str, str] = Field(default_factory=versions)
     licence: str = "Apache-2.0"
     checksum: str = ""
-
-    @classmethod
-    def of(
-        cls,
-        experiment: Experiment,
-        model: VAE,
-        metrics: Mapping[str, Mapping[str, Any]] | None = None,
-        environment: Mapping[str, Any] | None = None,
-    ) -> Self:
-        """The card of a trained configuration.
-
-        Args:
-            experiment: the configuration.
-            model: built from it.
-            metrics: by split and name, mappings with the keys of `Figure`, as a run's `evaluation.json` holds them.
-            environment: versions of what trained it, as a run's `environment.json` holds them; the present ones by
-                default.
-        """
-        configuration = experiment.model_dump()
-        section = configuration["data"]
-        if section["path"]:
-            # Where the user keeps their images is nobody else's business.
-            section["path"] = Path(section["path"]).name
-        names, found = canonical(experiment.model.method), source(section["name"])
-        method = "+".join(names)
-        return cls(
-            name=f"{found.name}/{method}",
-            method=f"{method}: {'; '.join(summary(name, experiment.folders) for name in names)}",
-            data=DataSet(
-                name=found.name,
-                description=found.description,
-                splits={split: section[split] for split in ("train", "validation", "test")},
-                licence=found.licence,
-                homepage=found.homepage,
-            ),
-            image_shape=model.example_shape,
-            latent_dim=model.latent_dim,
-            unit_interval=model.likelihood.unit_interval,
-            metrics={split: dict(figures) for split, figures in (metrics or {}).items()},
-            configuration=configuration,
-            versions={key: (environment or {}).get(key, present) for key, present in versions().items()},
-        )
 
     @classmethod
     def read(cls, directory: Path) -> Self:

@@ -69,6 +69,8 @@ class Objective(keras.Model):
     adds: tuple[str, ...] = ()
     # Whether training takes `{"x": examples, "index": their numbers in the training set}`.
     needs_index: bool = False
+    # Whether training is better for them.
+    takes_index: bool = False
 
     seed: int
     warmup_steps: int

@@ -17,8 +17,9 @@ from zoo.models import METHODS, method
 if TYPE_CHECKING:
     from zoo.models.vae import VAE
 
-for _name in METHODS:
+for _name in (*METHODS, "combination"):
     importlib.import_module(f"zoo.models.{_name}")
+importlib.import_module("zoo.networks.normalization")
 
 
 def load_model(path: str | Path) -> VAE:

@@ -1,0 +1,147 @@
+"""The user's own tables: .csv files of numbers, with or without a header and a column of labels."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from zoo.data.examples import Examples
+from zoo.data.values import as_features
+
+_DELIMITERS = ",;\t"
+_MISSING = {"", "na", "n/a", "nan", "null", "none", "?"}
+
+
+class Table:
+    """A .csv file as one split, `all`: an example a row, in the order of the file.
+
+    Cells are separated by commas, semicolons or tabs, whichever the first line has most of. The first line is a header
+    if none of its cells is a number, or if it counts the columns from 0, as pandas writes a header without names.
+
+    Args:
+        path: Of the file, in UTF-8.
+        label_column: The header of the column that holds the labels: whole numbers, or names of classes, which are
+            numbered in their sorted order.
+        labelled: Whether it must be there.
+
+    Attributes:
+        splits: `["all"]`.
+        columns: The names of the features' columns; "column 1", "column 2" without a header.
+
+    Raises:
+        ValueError: If the file is not there, is no table, has no such column, or a cell is missing or no number.
+    """
+
+    splits = ("all",)
+
+    def __init__(self, path: Path, label_column: str | None = None, *, labelled: bool = True) -> None:
+        self._path = path
+        header, rows, lines = self._split_header(*self._cells())
+        if not labelled and label_column not in (header or []):
+            label_column = None
+        names = header or [f"column {number + 1}" for number in range(len(rows[0]))]
+        labels = None
+        if label_column is not None:
+            at = self._find(label_column, header)
+            labels = self._classes([row.pop(at) for row in rows], label_column, lines)
+            names.pop(at)
+        self.columns = names
+        values = self._numbers(rows, lines)
+        self._examples = Examples(as_features(values, str(path)), labels)
+
+    def read(self, split: str) -> Examples:
+        """Returns the whole table, whatever the split: features [n, columns], float32, and labels [n] or `None`."""
+        return self._examples
+
+    def _cells(self) -> tuple[list[list[str]], list[int]]:
+        """All rows that are not empty, as text, and the line on which each ends."""
+        try:
+            with self._path.open(encoding="utf-8-sig", newline="") as file:
+                first = file.readline()
+                file.seek(0)
+                reader = csv.reader(file, delimiter=max(_DELIMITERS, key=first.count), skipinitialspace=True)
+                found = [([cell.strip() for cell in row], reader.line_num) for row in reader]
+        except FileNotFoundError:
+            raise ValueError(f"{self._path} does not exist") from None
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise ValueError(f"{self._path} cannot be read as a table: {error}") from None
+        found = [(row, line) for row, line in found if row not in ([], [""])]
+        for row, line in found:
+            if len(row) != len(found[0][0]):
+                raise ValueError(
+                    f"{self._path}: line {line} has {len(row)} cells, and line {found[0][1]} has {len(found[0][0])}"
+                )
+        return [row for row, _ in found], [line for _, line in found]
+
+    def _split_header(
+        self, rows: list[list[str]], lines: list[int]
+    ) -> tuple[list[str] | None, list[list[str]], list[int]]:
+        header = None
+        if rows:
+            counted = len(rows[0]) > 1 and rows[0] == [str(number) for number in range(len(rows[0]))]
+            if counted or not any(_is_number(cell) for cell in rows[0]):
+                header, rows, lines = rows[0], rows[1:], lines[1:]
+        if not rows:
+            raise ValueError(f"{self._path}: no rows{' below the header' if header else ''}")
+        return header, rows, lines
+
+    def _find(self, label_column: str, header: list[str] | None) -> int:
+        if header is None:
+            raise ValueError(f"{self._path}: has no header, so no label_column {label_column!r}")
+        if header.count(label_column) != 1:
+            found = "has no" if label_column not in header else "has more than one"
+            raise ValueError(f"{self._path}: {found} column {label_column!r}; it has {', '.join(header)}")
+        if len(header) == 1:
+            raise ValueError(f"{self._path}: has no column beside {label_column!r}")
+        return header.index(label_column)
+
+    def _classes(self, cells: list[str], name: str, lines: list[int]) -> np.ndarray:
+        absent = [line for cell, line in zip(cells, lines, strict=True) if cell.lower() in _MISSING]
+        if absent:
+            raise ValueError(
+                f"{self._path}: {len(absent)} labels are missing in {name!r}, the first on line {absent[0]}"
+            )
+        if not all(_is_number(cell) for cell in cells):
+            return np.unique(cells, return_inverse=True)[1].astype(np.int64)
+        for cell, line in zip(cells, lines, strict=True):
+            if not float(cell).is_integer():
+                raise ValueError(f"{self._path}: line {line}: {name!r}: a label must be a whole number, got {cell!r}")
+        return np.array([int(float(cell)) for cell in cells], np.int64)
+
+    def _numbers(self, rows: list[list[str]], lines: list[int]) -> np.ndarray:
+        try:
+            values = np.array(rows).astype(np.float64)
+        except ValueError:
+            values = None
+        if values is not None and not np.isnan(values).any():
+            return values
+        # Something is wrong. Missing cells first: a table has often many of them.
+        absent: Counter[str] = Counter()
+        first = strange = None
+        for row, line in zip(rows, lines, strict=True):
+            for cell, name in zip(row, self.columns, strict=True):
+                if cell.lower() in _MISSING:
+                    absent[name] += 1
+                    first = first or line
+                elif not _is_number(cell):
+                    strange = strange or f"{self._path}: line {line}, {name!r}: {cell!r} is not a number"
+        if absent:
+            counts = ", ".join(f"{count} in {name!r}" for name, count in absent.most_common(5))
+            more = f" and {len(absent) - 5} more columns" if len(absent) > 5 else ""
+            raise ValueError(
+                f"{self._path}: {absent.total()} cells are missing, {counts}{more}, the first on line {first};"
+                " fill them, or leave their rows or columns out"
+            )
+        raise ValueError(strange)
+
+
+def _is_number(cell: str) -> bool:
+    """Whether a cell is a number, or NaN, which counts as a missing one."""
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,106 @@
+"""Features: what arrays are accepted, how they become float32, and the statistics that standardise them."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+# Examples that are looked at together, so that a check of a large array needs little memory of its own.
+BLOCK = 4096
+
+
+def check_finite(x: np.ndarray, where: str, noun: str) -> None:
+    """Raises ValueError for floats that are NaN or infinite: how many, and where the first one is.
+
+    Args:
+        x: [n, ...].
+        where: What holds the array, for the message.
+        noun: What an entry is called: "pixels", "features".
+    """
+    count, first = 0, None
+    for start in range(0, len(x), BLOCK):
+        bad = ~np.isfinite(x[start : start + BLOCK])
+        if first is None and bad.any():
+            row, *rest = np.unravel_index(int(bad.argmax()), bad.shape)
+            first = (start + int(row), *map(int, rest))
+        count += int(bad.sum())
+    if first is not None:
+        raise ValueError(f"{where}: {count} {noun} are NaN or infinite, the first at index {first}")
+
+
+def check_features(x: np.ndarray, where: str) -> None:
+    """Checks that an array can be trained on or encoded as features.
+
+    Args:
+        x: Supposed to be [n, ...] of rank 2 or more: finite floats, integers or booleans.
+        where: What holds the array, for messages: a file, a data set, an argument.
+
+    Raises:
+        ValueError: In one line, if it is not.
+    """
+    if x.ndim < 2:
+        hint = "; for one feature an example, x[:, None]" if x.ndim == 1 else ""
+        raise ValueError(f"{where}: features must have rank 2 or more, [n, ...], got shape {x.shape}{hint}")
+    if x.size == 0:
+        raise ValueError(f"{where}: no features (shape {x.shape})")
+    if x.dtype.kind not in "buif":
+        raise ValueError(f"{where}: features of type {x.dtype} are not supported; use floats, integers or booleans")
+    if x.dtype.kind == "f":
+        check_finite(x, where, "features")
+
+
+def as_float32(x: np.ndarray, where: str, noun: str) -> np.ndarray:
+    """Casts finite numbers to float32, contiguous.
+
+    Raises:
+        ValueError: If one is too large for it.
+    """
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused below
+        cast = x.astype(np.float32, copy=False)
+    if x.dtype.itemsize > cast.dtype.itemsize:
+        check_finite(cast, f"{where} as float32", noun)
+    return np.ascontiguousarray(cast)
+
+
+def as_features(x: np.ndarray, where: str) -> np.ndarray:
+    """Brings a user's array into the form that the zoo works on.
+
+    Args:
+        x: [n, ...] of floats, integers or booleans.
+        where: What holds the array, for messages.
+
+    Returns:
+        float32 of the same shape.
+
+    Raises:
+        ValueError: If `check_features` refuses the array.
+    """
+    x = np.asarray(x)
+    check_features(x, where)
+    return as_float32(x, where, "features")
+
+
+def statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean and the standard deviation of each entry of the last axis, over all other axes.
+
+    An entry that is the same everywhere has no scale: it gets 1, with a warning that names it.
+
+    Args:
+        x: The training set [n, ..., d].
+
+    Returns:
+        loc and scale, float32 [d] each.
+    """
+    axes = tuple(range(x.ndim - 1))
+    loc, scale = (np.asarray(function(x, axis=axes, dtype=np.float64)) for function in (np.mean, np.std))
+    constant = np.flatnonzero(x.min(axis=axes) == x.max(axis=axes))
+    if constant.size:
+        listed = ", ".join(map(str, constant[:5])) + (", …" if constant.size > 5 else "")
+        warnings.warn(
+            f"{constant.size} of {len(scale)} features never change in the training set (counted from 0: {listed});"
+            " they are not scaled",
+            stacklevel=2,
+        )
+        scale[constant] = 1.0
+    return loc.astype(np.float32), scale.astype(np.float32)

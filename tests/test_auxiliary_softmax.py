@@ -583,7 +583,7 @@ def test_bad_numbers_elsewhere():
     single = tf.data.Dataset.from_tensor_slices(images())
     with pytest.raises(ValueError, match="index: missing; training needs"):
         model.fit(single.batch(4), verbose=0)
-    with pytest.raises(ValueError, match="^fit: .*index: must be one whole number for each"):
+    with pytest.raises(ValueError, match=r"^fit: .*index: must be one whole number for each"):
         model.fit(with_index(single.batch(4)), verbose=0)
     with pytest.raises(
         ValueError, match=r"^fit: index: must lie in 0\.\.19, the numbers of the examples, got 20 21"

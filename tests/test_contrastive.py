@@ -188,7 +188,9 @@ def test_negatives_are_the_newest_key_of_each_other_image(numbered):
             queries, keys = unit(model.infer(batch).z), unit(model.keys(batch))
             expected = []
             for query, key, own in zip(queries, keys, rows, strict=True):
-                counted = [image is None or (image != own and newest[image] == i) for i, (image, _) in enumerate(places)]
+                counted = [
+                    image is None or (image != own and newest[image] == i) for i, (image, _) in enumerate(places)
+                ]
                 others = np.array([other for (_, other), counts in zip(places, counted, strict=True) if counts])
                 expected += info_nce_by_loop([query], [key], others, 0.1)
             model.reset_metrics()
@@ -275,7 +277,7 @@ def test_configurations_round_trip_with_views_of_keras(tmp_path):
     ("arguments", "parts"),
     [
         ({"gamma": -0.1}, ("gamma", "-0.1")),
-        ({"temperature": 0}, ("temperature", "greater than 0")),
+        ({"temperature": 0}, ("temperature", "above 0")),
         ({"temperature": -1.0}, ("temperature",)),
         ({"momentum": 1.01}, ("momentum", "1.01")),
         ({"momentum": -0.01}, ("momentum",)),

@@ -203,7 +203,9 @@ def test_two_devices_take_the_steps_of_one_with_all_methods_at_once(results, pol
     for name, expected, replicas in zip(one["names"], alone, two["replicas"], strict=True):
         for found in replicas:
             difference = np.abs(np.subtract(found, expected)).max()
-            assert difference <= (0 if "owners" in name else POLICIES[policy] * (1 if policy == "float32" else moved)), name
+            assert difference <= (
+                0 if "owners" in name else POLICIES[policy] * (1 if policy == "float32" else moved)
+            ), name
     for name, value in one["metrics"].items():
         assert two["metrics"][name] == pytest.approx(value, rel=POLICIES[policy]), name
 

@@ -9,8 +9,8 @@ from tensorflow_probability import distributions as tfd
 import zoo
 from zoo import data, metrics
 from zoo.experiments import evaluation
-from zoo.models.noise_contrastive import optimal_prior_variance, tuned_prior_variance
 from zoo.models.codec import Codes
+from zoo.models.noise_contrastive import optimal_prior_variance, tuned_prior_variance
 from zoo.networks import build
 
 SHAPE, LATENTS = (5, 4, 1), 3

@@ -199,13 +199,12 @@ def test_two_devices_take_the_steps_of_one_with_all_methods_at_once(results, pol
     moved = max(np.abs(np.subtract(b, a)).max() for n, b, a in zip(one["names"], one["before"], alone, strict=True)
                 if "kernel" in n)  # fmt: skip
     assert moved > 0.02
-    # Of the numbers of single precision that count examples, those that own the queue are exact.
+    tolerance = POLICIES[policy] * (1 if policy == "float32" else moved)
     for name, expected, replicas in zip(one["names"], alone, two["replicas"], strict=True):
         for found in replicas:
             difference = np.abs(np.subtract(found, expected)).max()
-            assert difference <= (
-                0 if "owners" in name else POLICIES[policy] * (1 if policy == "float32" else moved)
-            ), name
+            # Whose key is where does not depend on precision.
+            assert difference <= (0 if "owners" in name else tolerance), name
     for name, value in one["metrics"].items():
         assert two["metrics"][name] == pytest.approx(value, rel=POLICIES[policy]), name
 

@@ -65,7 +65,7 @@ class DataSet(_Record):
 
 def versions() -> dict[str, str]:
     """The versions in use: of Python, the zoo and the packages that a model is made of."""
-    from zoo import __version__
+    from zoo.version import __version__
 
     installed = {name: importlib.metadata.version(name) for name in PACKAGES}
     return {"python": platform.python_version(), "zoo": __version__, **installed}

@@ -328,6 +328,7 @@ def test_mistakes_are_one_line(command, trained, tmp_path, mistake):
 def test_mistakes_do_not_wait_for_tensorflow(trained):
     code = (
         "import sys\n"
+        "sys.argv[0] = 'zoo'\n"
         "from zoo.cli import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
         "heavy = {'tensorflow', 'keras', 'sklearn', 'scipy', 'matplotlib'} & set(sys.modules)\n"

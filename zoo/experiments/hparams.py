@@ -12,8 +12,9 @@ from typing import Any
 from zoo import models, networks
 from zoo.experiments import schema
 from zoo.experiments.model_section import Parameters, owner, parameters
+from zoo.latents.prior import PRIORS
 from zoo.likelihoods import LIKELIHOODS
-from zoo.parameters import PositiveStrength, Strength
+from zoo.parameters import PositiveStrength, Strength, hyperparameters
 
 
 def values(experiment: schema.Experiment) -> dict[str, Any]:
@@ -41,12 +42,15 @@ def _columns(experiment: schema.Experiment) -> Iterator[tuple[str, Any]]:
     nested: dict[str, type[schema.Section]] = {"train.optimizer": schema.Optimizer, "train.schedule": schema.Schedule}
     for name, section in (sections | nested).items():
         keys = {f"{name}.{key}": field.annotation for key, field in section.model_fields.items()}
-        yield from ((key, annotation) for key, annotation in keys.items() if key not in nested)
-    yield from (("model.method", str), ("model.network.name", str), ("model.likelihood.name", str))
+        # Further players' optimisers bear the players' names: of these a run has columns of its own.
+        yield from ((key, kind) for key, kind in keys.items() if key not in (*nested, "train.optimizers"))
+    yield from ((f"model.{key}", str) for key in ("method", "network.name", "likelihood.name", "prior.name"))
     model, folders = experiment.model, experiment.folders
     own = (model.likelihood["name"], model.network["name"])
     for name in dict.fromkeys([*LIKELIHOODS, own[0]]):
         yield from _of("model.likelihood", parameters("likelihood", owner("likelihood", name, folders)))
+    for prior in PRIORS.values():
+        yield from _of("model.prior", hyperparameters(prior))
     for name in dict.fromkeys([*networks.NETWORKS, own[1]]):
         yield from _of("model.network", schema.network_parameters(name, folders))
     for method in [*models.METHODS, model.method]:

@@ -213,6 +213,11 @@ def test_a_saved_model_whose_module_is_gone_is_an_error_that_names_it(run, tmp_p
         zoo.load_model(tmp_path / "alone.keras")
 
 
+def test_a_class_of_a_script_that_has_ended_is_an_error_that_says_so():
+    with pytest.raises(ValueError, match="method: Mine was defined in a script or a notebook"):
+        zoo.combine("__main__:Mine")
+
+
 def test_each_configuration_gets_the_module_beside_it(mine, tmp_path):
     other = written(tmp_path / "other", factor=7.0)
     for folder, factor in ((mine, 1.0), (other, 7.0), (mine, 1.0)):

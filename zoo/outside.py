@@ -45,6 +45,8 @@ def find(name: str, kind: type | Literal["function", "any"], folders: Sequence[P
     found: Any = module
     for part in inside.split("."):
         found = getattr(found, part, None)
+    if found is None and module_name == "__main__":
+        raise ValueError(f"{inside} was defined in a script or a notebook; put it into a module that can be imported")
     if found is None:
         public = [(key, value) for key, value in vars(module).items() if not key.startswith("_")]
         fitting = [key for key, value in public if _is_fitting(value, kind) and value.__module__ == module_name]

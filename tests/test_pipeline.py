@@ -62,6 +62,18 @@ def test_images_keep_their_labels_and_their_type():
     assert floats[0].dtype == np.float32
 
 
+@pytest.mark.parametrize("shape", [(), (4,), (5, 3), (2, 3, 4, 5)])
+def test_examples_may_have_any_rank(shape):
+    x = np.random.default_rng(0).normal(size=(COUNT, *shape)).astype(np.float32)
+    for features, rows in batches(Examples(x, np.arange(COUNT)), epochs=2):
+        assert features.shape == (BATCH, *shape) and features.dtype == np.float32
+        np.testing.assert_array_equal(features, x[rows])
+    numbered = batches(Examples(x, None), index=True)
+    np.testing.assert_array_equal(numbered[1]["x"], x[numbered[1]["index"]])
+    held_out = list(evaluation_pipeline(Examples(x, None), batch_size=BATCH).as_numpy_iterator())
+    np.testing.assert_array_equal(np.concatenate(held_out), x)
+
+
 def test_shapes_are_static_and_the_length_is_known():
     dataset = training_pipeline(EXAMPLES, batch_size=BATCH, seed=0, epochs=4, start_epoch=1)
     assert [spec.shape.as_list() for spec in dataset.element_spec] == [[BATCH, 3, 3, 1], [BATCH]]

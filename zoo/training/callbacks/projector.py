@@ -1,4 +1,4 @@
-"""Test codes for TensorBoard's projector: where they lie, of which example and of which class each is."""
+"""Test codes for TensorBoard's projector: where they lie, of which image and of which class each is."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ class Projector(keras.callbacks.Callback):
         self.announce = announce
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Encodes the examples and writes codes, labels, a sprite of images, and last the file that names them."""
+        """Encodes the images and writes codes, labels, of images a sprite, and last the file that names them."""
         try:
             images, labels = self.examples()
-            fit = (LARGEST // max(images.shape[1:3])) ** 2 if images.ndim == 4 else self.count
-            images = images[: min(self.count, fit)]
+            fitting = (LARGEST // max(images.shape[1:3])) ** 2 if images.ndim == 4 else self.count
+            images = images[: min(self.count, fitting)]
             loc = self.model.posteriors(images).loc
         except ValueError as error:
             self.announce(f"no codes for TensorBoard's projector: {error}")
@@ -66,19 +66,24 @@ class Projector(keras.callbacks.Callback):
         # A table of one column has no heading there.
         heading = [] if labels is None else ["label\timage"]
         embedding = EmbeddingInfo(tensor_name="test codes", tensor_path="codes.tsv", metadata_path="images.tsv")
+        pictured = self._sprite(images, embedding) if images.ndim == 4 else {}
+        config = text_format.MessageToString(ProjectorConfig(embeddings=[embedding]))
         files = {
             "codes.tsv": codes.getvalue().encode(),
             "images.tsv": "\n".join([*heading, *rows, ""]).encode(),
+            **pictured,
+            PROJECTOR_FILENAME: config.encode(),
         }
-        if images.ndim == 4:
-            sprite = io.BytesIO()
-            # The projector expects as many images a row as make a square.
-            whole = pictures.grid(images, margin=0)
-            Image.fromarray(whole[..., 0] if whole.shape[-1] == 1 else whole).save(sprite, "PNG")
-            embedding.sprite.image_path = "images.png"
-            embedding.sprite.single_image_dim.extend([images.shape[2], images.shape[1]])
-            files["images.png"] = sprite.getvalue()
-        config = text_format.MessageToString(ProjectorConfig(embeddings=[embedding]))
-        for name, content in (files | {PROJECTOR_FILENAME: config.encode()}).items():
+        for name, content in files.items():
             with replacing(self.directory / name) as sibling:
                 sibling.write_bytes(content)
+
+    def _sprite(self, images: np.ndarray, embedding: EmbeddingInfo) -> dict[str, bytes]:
+        """The file of all images beside each other, which the embedding is told of."""
+        sprite = io.BytesIO()
+        # The projector expects as many images a row as make a square.
+        whole = pictures.grid(images, margin=0)
+        Image.fromarray(whole[..., 0] if whole.shape[-1] == 1 else whole).save(sprite, "PNG")
+        embedding.sprite.image_path = "images.png"
+        embedding.sprite.single_image_dim.extend([images.shape[2], images.shape[1]])
+        return {"images.png": sprite.getvalue()}

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zoo.data import Examples
+from zoo.data import Examples, with_index
 
 tf = pytest.importorskip("tensorflow")
 
@@ -136,6 +136,27 @@ def test_bad_arguments():
     assert "0 examples" in error(lambda: evaluation_pipeline(Examples(IMAGES[:0], None), batch_size=5))
     assert "start_epoch must lie in 0..epochs = 2, got 3" in error(lambda: batches(epochs=2, start_epoch=3))
     assert "binarize must be None or 'dynamic'" in error(lambda: batches(binarize="fixed"))
+
+
+def numbered(dataset):
+    return [int(each["index"]) for each in with_index(dataset)]
+
+
+def test_a_shuffled_data_set_is_not_numbered():
+    single = tf.data.Dataset.from_tensor_slices(IMAGES)
+    for shuffled in (
+        single.shuffle(5),
+        single.shuffle(5).map(lambda x: x).batch(4).prefetch(1).unbatch(),
+        tf.data.Dataset.zip((single, single.shuffle(5, seed=1))),
+        single.concatenate(single.shuffle(5)).with_options(tf.data.Options()),
+    ):
+        with pytest.raises(ValueError, match=r"shuffled already.*with_index\(dataset\)\.shuffle") as caught:
+            with_index(shuffled)
+        assert "\n" not in str(caught.value)
+    # One fixed order is as good as another, and what is shuffled afterwards keeps its numbers.
+    assert numbered(single.shuffle(5, reshuffle_each_iteration=False)) == list(range(COUNT))
+    for each in with_index(single).shuffle(COUNT).take(5):
+        np.testing.assert_array_equal(each["x"], IMAGES[int(each["index"])])
 
 
 REPLICAS = """

@@ -611,5 +611,5 @@ def test_bad_numbers_elsewhere():
     ],
 )
 def test_with_index_takes_images_only(data, got):
-    with pytest.raises(ValueError, match=rf"^with_index: takes an array of images, or .*{got}$"):
+    with pytest.raises(ValueError, match=rf"^with_index: takes an array of examples, or .*{got}$"):
         with_index(data)

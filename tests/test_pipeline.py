@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zoo.data import Examples
+from zoo.data import Examples, with_index
 
 tf = pytest.importorskip("tensorflow")
 
@@ -60,6 +60,18 @@ def test_images_keep_their_labels_and_their_type():
     np.testing.assert_array_equal(unlabelled[3], batches()[3][0])
     floats = batches(Examples(IMAGES / np.float32(255), None))
     assert floats[0].dtype == np.float32
+
+
+@pytest.mark.parametrize("shape", [(), (4,), (5, 3), (2, 3, 4, 5)])
+def test_examples_may_have_any_rank(shape):
+    x = np.random.default_rng(0).normal(size=(COUNT, *shape)).astype(np.float32)
+    for features, rows in batches(Examples(x, np.arange(COUNT)), epochs=2):
+        assert features.shape == (BATCH, *shape) and features.dtype == np.float32
+        np.testing.assert_array_equal(features, x[rows])
+    numbered = batches(Examples(x, None), index=True)
+    np.testing.assert_array_equal(numbered[1]["x"], x[numbered[1]["index"]])
+    held_out = list(evaluation_pipeline(Examples(x, None), batch_size=BATCH).as_numpy_iterator())
+    np.testing.assert_array_equal(np.concatenate(held_out), x)
 
 
 def test_shapes_are_static_and_the_length_is_known():
@@ -124,6 +136,27 @@ def test_bad_arguments():
     assert "0 examples" in error(lambda: evaluation_pipeline(Examples(IMAGES[:0], None), batch_size=5))
     assert "start_epoch must lie in 0..epochs = 2, got 3" in error(lambda: batches(epochs=2, start_epoch=3))
     assert "binarize must be None or 'dynamic'" in error(lambda: batches(binarize="fixed"))
+
+
+def numbered(dataset):
+    return [int(each["index"]) for each in with_index(dataset)]
+
+
+def test_a_shuffled_data_set_is_not_numbered():
+    single = tf.data.Dataset.from_tensor_slices(IMAGES)
+    for shuffled in (
+        single.shuffle(5),
+        single.shuffle(5).map(lambda x: x).batch(4).prefetch(1).unbatch(),
+        tf.data.Dataset.zip((single, single.shuffle(5, seed=1))),
+        single.concatenate(single.shuffle(5)).with_options(tf.data.Options()),
+    ):
+        with pytest.raises(ValueError, match=r"shuffled already.*with_index\(dataset\)\.shuffle") as caught:
+            with_index(shuffled)
+        assert "\n" not in str(caught.value)
+    # One fixed order is as good as another, and what is shuffled afterwards keeps its numbers.
+    assert numbered(single.shuffle(5, reshuffle_each_iteration=False)) == list(range(COUNT))
+    for each in with_index(single).shuffle(COUNT).take(5):
+        np.testing.assert_array_equal(each["x"], IMAGES[int(each["index"])])
 
 
 REPLICAS = """

@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     import tensorflow as tf
 
-_TAKES = "an array of images, or a tf.data.Dataset of single images or tuples that begin with one"
+_TAKES = "an array of examples, or a tf.data.Dataset of single examples or tuples that begin with one"
 
 
 def with_index(data: Any) -> dict[str, Any] | tf.data.Dataset:
@@ -23,18 +23,18 @@ def with_index(data: Any) -> dict[str, Any] | tf.data.Dataset:
         >>> model.fit(zoo.data.with_index(dataset).shuffle(10_000).batch(128))
 
     Args:
-        data: an array of images [n, h, w, c]; or a data set of single examples, images [h, w, c] or tuples
-            (image, label, ...) that begin with one.
+        data: an array of examples [n, ...]; or a data set of single examples x, or of tuples (x, label, ...).
 
     Returns:
-        `{"x": images, "index": numbers [n]}`; or the data set with `{"x": image, "index": number}` for the image.
+        `{"x": examples, "index": numbers [n]}`; or the data set with `{"x": x, "index": number}` for x.
 
     Raises:
-        ValueError: anything else.
+        ValueError: anything else, or a data set that is shuffled already.
     """
     import tensorflow as tf
 
     if isinstance(data, tf.data.Dataset):
+        _check_shuffled(data)
         spec = data.element_spec
         first = spec[0] if isinstance(spec, tuple) else spec
         if not isinstance(first, tf.TensorSpec):
@@ -50,6 +50,20 @@ def with_index(data: Any) -> dict[str, Any] | tf.data.Dataset:
     if not isinstance(data, np.ndarray | tf.Tensor) or not len(data.shape):
         raise ValueError(f"with_index: takes {_TAKES}; got {type(data).__name__}")
     return {"x": data, "index": np.arange(len(data))}
+
+
+def _check_shuffled(dataset: tf.data.Dataset) -> None:
+    """Raises ValueError where an example would get another number in another epoch.
+
+    TensorFlow has no public way from a data set to those that it was made of; where its own does not lead, all pass.
+    """
+    if "Shuffle" in type(dataset).__name__ and getattr(dataset, "_reshuffle_each_iteration", True):
+        raise ValueError(
+            "with_index: the data set is shuffled already, so an example would get another number in every epoch; "
+            "number it first: with_index(dataset).shuffle(…)"
+        )
+    for before in getattr(dataset, "_inputs", tuple)():
+        _check_shuffled(before)
 
 
 def check_index(index: Any, images: int, examples: int, *, unique: bool, where: str) -> None:

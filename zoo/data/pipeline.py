@@ -1,4 +1,4 @@
-"""From images in memory to `tf.data`: an order that depends on the seed and the epoch, and on nothing else.
+"""From examples in memory to `tf.data`: an order that depends on the seed and the epoch, and on nothing else.
 
 A run that resumes at epoch e sees the batches of one that never stopped, because nothing is carried from one epoch to
 the next: the permutation, and the noise of dynamic binarisation, are stateless functions of (seed, epoch, batch).
@@ -45,17 +45,17 @@ def training_pipeline(
     Under a distribution strategy `batch_size` is the global batch, and the replicas get consecutive parts of it.
 
     Args:
-        examples: Images [n, h, w, c], and labels [n] or `None`.
+        examples: Images or features [n, ...], and labels [n] or `None`.
         batch_size: The number of examples in a batch.
         seed: The order of epoch e, and its pixels, depend on this and on e alone.
         epochs: The number of epochs of the whole run.
         start_epoch: Where to begin, counted from 0: a resumed run begins where the other one stopped.
         binarize: "dynamic" draws each pixel as 0 or 255 with its intensity as the probability, afresh in every epoch.
-        index: Deliver `{"x": images, "index": rows}` for the images: their rows in `examples`, [batch_size] int64.
+        index: Deliver `{"x": examples, "index": rows}` for the examples: their rows in `examples`, [batch_size] int64.
 
     Returns:
-        A data set of (epochs - start_epoch) * `steps_per_epoch` batches of images [batch_size, h, w, c] as they are in
-        memory, or of pairs (images, labels [batch_size]).
+        A data set of (epochs - start_epoch) * `steps_per_epoch` batches [batch_size, ...] as they are in memory, or of
+        pairs (examples, labels [batch_size]).
 
     Raises:
         ValueError: If the examples do not fill a batch, the epochs make no sense, or `binarize` is unknown.
@@ -92,11 +92,11 @@ def evaluation_pipeline(examples: Examples, *, batch_size: int) -> tf.data.Datas
     """Returns all examples once, in their own order, the last batch as small as it comes.
 
     Args:
-        examples: Images [n, h, w, c], and labels [n] or `None`.
+        examples: Images or features [n, ...], and labels [n] or `None`.
         batch_size: The number of examples in a batch.
 
     Returns:
-        A data set of images [<= batch_size, h, w, c] as they are in memory, or of pairs (images, labels).
+        A data set of batches [<= batch_size, ...] as they are in memory, or of pairs (examples, labels).
 
     Raises:
         ValueError: If there are no examples or the batch size is not positive.

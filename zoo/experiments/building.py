@@ -96,6 +96,8 @@ def build_model(
     keras.utils.set_random_seed(train.seed)
     likelihood = _likelihood(dict(model.likelihood), folders)
     network = dict(model.network)
+    # A Gaussian's means lie between 0 and 1 for pixels, and anywhere for features.
+    anywhere = experiment.data.kind == "features" and likelihood.support == "real"
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(train.precision)
     try:
@@ -103,7 +105,7 @@ def build_model(
             network.pop("name"),
             example_shape,
             model.latent_dim,
-            likelihood.output_activation,
+            "linear" if anywhere else likelihood.output_activation,
             parameter_shape=likelihood.parameter_shape(example_shape),
             folders=folders,
             **network,

@@ -12,8 +12,6 @@ from zoo import domains
 if TYPE_CHECKING:
     from zoo.models.codec import Codec
 
-OUTPUTS = (None, "loc", "scale")
-
 
 @keras.saving.register_keras_serializable("zoo")
 class EncoderModel(keras.Model):
@@ -23,13 +21,9 @@ class EncoderModel(keras.Model):
     must hand them on as integers: `keras.Input(shape, dtype="uint8")`, for Keras casts them to floats otherwise.
 
     Args:
-        network: prepared examples → `{"loc": [batch, dim], "scale": [batch, dim]}`.
+        network: prepared examples → `{"loc": [batch, dim], "scale": [batch, dim]}`, or one tensor [batch, dim].
         domain: what the examples are.
         support: what the VAE's likelihood takes; under `unit_interval` images beyond [0, 1] are refused.
-        output: `loc` or `scale` gives this alone; None both.
-
-    Raises:
-        ValueError: another output.
     """
 
     def __init__(
@@ -37,22 +31,22 @@ class EncoderModel(keras.Model):
         network: keras.Model,
         domain: str | dict | domains.Domain,
         support: str = "real",
-        output: str | None = None,
         **kwargs: Any,
     ) -> None:
         # Float32 also under mixed precision: bytes would lose nothing, but other examples would.
         super().__init__(**{"dtype": "float32", **kwargs})
-        if output not in OUTPUTS:
-            raise ValueError(f"encoder_model: output must be 'loc', 'scale' or None, got {output!r}")
         self.network = network
         self.support = support
-        self.chosen = output
         # Past Keras's attribute tracking, for it is no layer.
         self.__dict__["domain"] = domains.get(domain)
+        self.build(network.input_shape)
+
+    def build(self, input_shape: tuple) -> None:
+        """Notes the shape, which Keras's own export asks for; the network has its weights."""
         self.built = True
 
     def call(self, x: tf.Tensor, training: bool | None = None) -> Any:
-        """Examples [batch, ...] → `{"loc": [batch, dim], "scale": [batch, dim]}`, or one of them."""
+        """What the network gives, for raw examples [batch, ...]."""
         prepared = self.domain.prepare(x)
         if x.dtype.is_floating:
             message = (
@@ -62,8 +56,7 @@ class EncoderModel(keras.Model):
             count = self.domain.invalid(prepared, self.support)
             with tf.control_dependencies([tf.debugging.Assert(count == 0, [message, count])]):
                 prepared = tf.identity(prepared)
-        found = self.network(prepared, training=training)
-        return found if self.chosen is None else found[self.chosen]
+        return self.network(prepared, training=training)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, the network included."""
@@ -73,7 +66,6 @@ class EncoderModel(keras.Model):
             "network": serialise(self.network),
             "domain": serialise(self.domain),
             "support": self.support,
-            "output": self.chosen,
         }
 
     @classmethod
@@ -88,6 +80,8 @@ def encoder_of(model: Codec, output: str | None) -> EncoderModel:
     from zoo.models.vae import VAE
 
     name = type(model).__name__
+    if output not in (None, "loc"):
+        raise ValueError(f"encoder_model: output must be 'loc', or None for loc and scale, got {output!r}")
     if not isinstance(model, VAE) or not model.built:
         raise ValueError(f"{name}: has no weights yet; build it, or call it on examples, before encoder_model()")
     if any(getattr(type(model), hook) is not getattr(VAE, hook) for hook in ("posterior", "posterior_of")):
@@ -98,6 +92,10 @@ def encoder_of(model: Codec, output: str | None) -> EncoderModel:
     x = keras.Input(model.example_shape, name="prepared")
     # Not decided here whether it trains: that is told with each call.
     features, _ = model.features(x, training=None)  # type: ignore[arg-type]
-    loc, scale = model.head(features)
-    network = keras.Model(x, {"loc": loc, "scale": scale}, name="posterior")
-    return EncoderModel(network, model.domain, model.likelihood.support, output)
+    if output == "loc":
+        # Without the scale's layer, whose weights would get no gradient.
+        outputs = model.head.loc(model.head.flatten(features))
+    else:
+        outputs = dict(zip(("loc", "scale"), model.head(features), strict=True))
+    network = keras.Model(x, outputs, name="posterior")
+    return EncoderModel(network, model.domain, model.likelihood.support)

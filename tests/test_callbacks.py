@@ -1,11 +1,13 @@
 """Callbacks: what they measure, when they speak, and what they stop."""
 
+import io
 import shutil
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from rich.console import Console
 
 from zoo import VAE, metrics, networks
 from zoo.training import callbacks
@@ -195,6 +197,17 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path, monkeypatch):
     with pytest.raises(CheckpointError, match=r"epoch 2.*No space left on device"):
         saver.on_epoch_end(1)
     assert [p.name for p in tmp_path.iterdir()] == ["epoch-0001"]
+
+
+def test_a_line_of_progress_names_the_figures_that_the_logs_have():
+    text = io.StringIO()
+    bar = callbacks.Progress(epochs=2, console=Console(file=text, width=200))
+    bar.set_params({"steps": 1})
+    bar.on_train_begin()
+    bar.on_epoch_begin(0)
+    bar.on_epoch_end(0, {"rate": 1.234, "elbo": -3.0, "val_elbo": -2.5, "val_mutual_information": 0.5})
+    bar.on_train_end()
+    assert "epoch 1/2  rate 1.23  val ELBO -2.50  val MI 0.50  (" in text.getvalue()
 
 
 def test_a_checkpoint_takes_away_what_a_kill_left(tmp_path):

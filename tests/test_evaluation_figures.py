@@ -12,7 +12,7 @@ from zoo import metrics
 from zoo.data import Examples
 from zoo.experiments.evaluation import evaluate_model, lines
 from zoo.experiments.measures import Measured, accuracy_error, groups_to_measure, mean_of
-from zoo.metrics.names import GROUPS
+from zoo.metrics.names import GROUPS, named
 from zoo.networks import build
 
 SHAPE = (8, 8, 1)
@@ -53,7 +53,10 @@ def test_every_group_has_its_figures(model):
     assert set(found) == set.union(*NAMES.values()) and not left_out
     for measured in found.values():
         assert measured.examples == 20 and math.isfinite(measured.value)
-    without = {"active_units", "unit_variances", "decoder_sensitivity"}
+    # A count says of how many.
+    assert found.pop("active_units").unit == "units of 3"
+    assert {name: measured.unit for name, measured in found.items()} == {name: named(name).unit for name in found}
+    without = {"unit_variances", "decoder_sensitivity"}
     assert {name for name, measured in found.items() if measured.error is None} == without
     assert {name for name, measured in found.items() if measured.values is not None} == {
         "rate_per_unit",
@@ -67,6 +70,7 @@ def test_every_group_has_its_figures(model):
 def test_a_group_alone(model, group):
     found, left_out = evaluate_model(model, TRAIN, TEST, only=(group,), nll_samples=2 * (group == "nll"))
     assert set(found) == NAMES[group] and not left_out
+    assert {named(name).group for name in found} == {group}
 
 
 def test_errors_are_those_of_the_images_own_values(model):

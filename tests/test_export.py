@@ -15,6 +15,7 @@ import tensorflow as tf
 from zoo import data, networks
 from zoo.experiments import configurations
 from zoo.experiments.building import build_model
+from zoo.experiments.finished import card_of
 from zoo.export.card import CARD, Card, Figure, checksum
 from zoo.export.encoding import encode_file, load_export
 from zoo.export.index import update_index
@@ -66,7 +67,7 @@ assert not loaded, loaded
 
 
 def card_for(name, model):
-    return Card.of(configurations.load(name, [f"model.latent_dim={model.latent_dim}"]), model, METRICS)
+    return card_of(configurations.load(name, [f"model.latent_dim={model.latent_dim}"]), model, METRICS)
 
 
 def randomised(model):
@@ -233,14 +234,14 @@ def test_the_checksum_is_over_the_saved_models_files(exported):
 def test_the_card_keeps_the_users_path_to_itself():
     settings = ["model.latent_dim=3", "data.name=files", "data.path=/home/ada/secret/faces.npz"]
     experiment = configurations.load("digits/vae", settings)
-    card = Card.of(experiment, small())
+    card = card_of(experiment, small())
     assert card.configuration["data"]["path"] == "faces.npz"
     assert "secret" not in card.model_dump_json()
 
 
 def test_versions_are_those_of_the_training():
     experiment = configurations.load("digits/vae", ["model.latent_dim=3"])
-    card = Card.of(experiment, small(), environment={"tensorflow": "2.99.0", "cores": 64})
+    card = card_of(experiment, small(), environment={"tensorflow": "2.99.0", "cores": 64})
     assert card.versions["tensorflow"] == "2.99.0"
     assert card.versions["keras"] == keras.__version__
     assert "cores" not in card.versions

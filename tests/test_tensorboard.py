@@ -12,10 +12,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 from tensorboard import program
+from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from zoo import data, experiments, metrics
-from zoo.experiments import configurations
+from zoo.experiments import configurations, hparams
 from zoo.experiments.run_directory import RunDirectory
 from zoo.training import callbacks
 from zoo.training.callbacks import pages, record
@@ -244,12 +245,24 @@ def test_only_the_same_configuration_is_the_same_group(tmp_path):
 
 
 def test_rows_have_text_where_the_column_is_text():
-    given = {
-        "model.label_dimensions": 2,
-        "model.method": ["vae", "iwae"],
-        "mine": 3,
-        "watch.every": 1,
-        "data.size": None,
+    given = {"model.label_dimensions": 2, "model.method": ["vae", "iwae"], "mine": 3, "data.size": None}
+    kinds = {"model.label_dimensions": int | list[int], "model.method": str, "data.size": int | None, "other": float}
+    table = pages.columns(given, kinds)
+    assert list(table) == ["model.label_dimensions", "model.method", "mine", "data.size", "other"]
+    assert pages.session(given, table) == {"model.label_dimensions": "2", "model.method": "vae+iwae", "mine": 3}
+
+
+def test_columns_are_ones_own_unless_others_are_given():
+    assert pages.columns({"beta": 0.5, "deep": True, "name": "mine"}) == {
+        "beta": api_pb2.DATA_TYPE_FLOAT64,
+        "deep": api_pb2.DATA_TYPE_BOOL,
+        "name": api_pb2.DATA_TYPE_STRING,
     }
-    table = pages.columns(given)
-    assert pages.session(given, table) == {"model.label_dimensions": "2", "model.method": "vae+iwae", "mine": "3"}
+
+
+def test_an_experiments_columns_are_those_of_every_run_and_say_nothing_of_watching():
+    ours, theirs = (configurations.load(f"digits/{name}", SETTINGS) for name in ("vae", "triplet"))
+    assert hparams.columns(ours) == hparams.columns(theirs)
+    assert {*hparams.values(ours), *hparams.values(theirs)} <= {*hparams.columns(ours)}
+    assert not any(key.startswith("watch.") for key in hparams.values(ours))
+    assert {"triplet", "info_nce"} <= {*hparams.terms()}

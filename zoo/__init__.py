@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from zoo.latents.posterior import Latents as Latents
     from zoo.likelihoods import Bernoulli as Bernoulli
     from zoo.likelihoods import Gaussian as Gaussian
+    from zoo.likelihoods import Likelihood as Likelihood
     from zoo.models.auxiliary_softmax import AuxiliarySoftmaxVAE as AuxiliarySoftmaxVAE
     from zoo.models.combination import combine as combine
     from zoo.models.consistency import ConsistencyVAE as ConsistencyVAE
@@ -22,11 +23,16 @@ if TYPE_CHECKING:
     from zoo.models.critic import InferenceCriticVAE as InferenceCriticVAE
     from zoo.models.iwae import IWAE as IWAE
     from zoo.models.noise_contrastive import NoiseContrastiveVAE as NoiseContrastiveVAE
+    from zoo.models.objective import Term as Term
     from zoo.models.saving import load_model as load_model
     from zoo.models.triplet import TripletVAE as TripletVAE
     from zoo.models.vae import VAE as VAE
+    from zoo.parameters import Strength as Strength
+    from zoo.training.live import Live as Live
+    from zoo.training.live import configuration as configuration
+    from zoo.training.players import Player as Player
 
-__version__ = "0.1.0"
+from zoo.version import __version__
 
 _NAMES = {
     "VAE": "zoo.models.vae",
@@ -40,6 +46,12 @@ _NAMES = {
     "combine": "zoo.models.combination",
     "load_model": "zoo.models.saving",
     "Latents": "zoo.latents.posterior",
+    "Term": "zoo.models.objective",
+    "Player": "zoo.training.players",
+    "Live": "zoo.training.live",
+    "configuration": "zoo.training.live",
+    "Strength": "zoo.parameters",
+    "Likelihood": "zoo.likelihoods",
     "Bernoulli": "zoo.likelihoods",
     "Gaussian": "zoo.likelihoods",
 }

@@ -69,8 +69,8 @@ def folder_of(name: str) -> Path:
     """
     top = sys.modules[re.split(r"[.:]", name)[0]]
     if getattr(top, "__path__", None):
-        return Path(next(iter(top.__path__))).absolute().parent
-    return Path(str(top.__file__)).absolute().parent
+        return Path(next(iter(top.__path__))).resolve().parent
+    return Path(str(top.__file__)).resolve().parent
 
 
 def folders_for(file: Path) -> list[Path]:
@@ -119,7 +119,7 @@ def _where(name: str, entries: Iterable[str]) -> str:
     known = {path.stem for folder in own for path in folder.glob("*.py")}
     close = difflib.get_close_matches(name, known, n=1)
     guess = f"did you mean {close[0]!r}? " if close else ""
-    return f"{guess}(looked in {', '.join(map(str, own))} and among the installed packages)"
+    return f"{guess}looked in {', '.join(map(str, own))} and among the installed packages"
 
 
 def _failure(name: str, error: BaseException) -> str:

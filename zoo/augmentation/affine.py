@@ -49,6 +49,11 @@ class RandomAffine(View):
         self.rotate = rotate
         self.scale = scale
 
+    @property
+    def words(self) -> str:
+        """What it does, in words."""
+        return f"shift to ±{self.translate:g} px, turn to ±{self.rotate:g}°, scale by 1 ± {self.scale:g}"
+
     def check_size(self, shape: tuple) -> None:
         """Checks that something remains of images, whatever is drawn.
 

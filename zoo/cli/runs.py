@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from zoo.cli.app import Quiet, Run, app, fail, load_tensorflow, say
+from zoo.metrics.names import GROUPS
 
 
 @app.command("list")
@@ -88,7 +89,7 @@ def train(
         run = RunDirectory(run_dir or Path("runs") / f"{where}-seed{experiment.train.seed}")
         run.check_new()
     load_tensorflow()
-    experiment = experiment.resolved()
+    experiment = experiment.resolved() if resume is None else run.experiment(resolve=True)
     from zoo.experiments.finished import export_run
     from zoo.experiments.fitting import train as train_run
     from zoo.replicas import strategy as strategy_by_name
@@ -117,7 +118,7 @@ def evaluate(
     metrics: Annotated[
         str | None,
         typer.Option(
-            help="Only these, with commas: terms,information,consistency,knn,linear,softmax,svm,nll.",
+            help=f"Only these, with commas: {','.join(GROUPS)}.",
             show_default=False,
         ),
     ] = None,

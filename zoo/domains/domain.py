@@ -40,6 +40,12 @@ class Domain:
 
         return tf.cast(x, tf.float32)
 
+    def prepared(self, x: np.ndarray) -> np.ndarray:
+        """`prepare` for an array, outside the step."""
+        import tensorflow as tf
+
+        return self.prepare(tf.constant(x)).numpy()
+
     def mask(self, x: tf.Tensor) -> tf.Tensor | None:
         """Which entries of a prepared batch count, True where they do; None where all do."""
         return None
@@ -71,7 +77,7 @@ class Domain:
         """A picture of examples, for TensorBoard and reports: uint8 [height, width, channels].
 
         Args:
-            x: [n, ...], raw or prepared.
+            x: [n, ...], prepared.
             below: others to compare them with, such as reconstructions.
         """
         raise ValueError(f"{type(self).__name__}: {self.noun} cannot be drawn")

@@ -9,21 +9,26 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from zoo import data, likelihoods, models, networks, outside
-from zoo.experiments.schema import Experiment, Schedule, Train
+from zoo.experiments.schema import Experiment
+from zoo.experiments.sections import PlayerOptimizer, Train
 from zoo.models.combination import combine
 from zoo.models.vae import VAE
+from zoo.training import schedules
+from zoo.training.live import Live
+from zoo.training.players import MAIN
 
 if TYPE_CHECKING:
     from zoo.domains import Domain, Features
 
 
-def build_optimizer(train: Train, steps_per_epoch: int) -> keras.optimizers.Optimizer:
-    """The optimiser of a recipe, with its schedule and clipping."""
-    section = train.optimizer
+def build_optimizer(train: Train, steps_per_epoch: int, player: str = MAIN) -> keras.optimizers.Optimizer:
+    """The optimiser of a recipe, with its schedule and clipping: of the main player, or of a further one."""
+    section = train.optimizer if player == MAIN else train.optimizers[player]
     rate: Any = section.learning_rate
     if train.schedule.name == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, train.epochs * steps_per_epoch)
-    arguments: dict[str, Any] = {"learning_rate": rate, "global_clipnorm": train.clip_norm}
+    clip_norm = section.clip_norm if isinstance(section, PlayerOptimizer) else train.clip_norm
+    arguments: dict[str, Any] = {"learning_rate": rate, "global_clipnorm": clip_norm}
     if section.name in {"sgd", "rmsprop"}:
         arguments["momentum"] = section.momentum
     if section.weight_decay is not None:
@@ -31,12 +36,31 @@ def build_optimizer(train: Train, steps_per_epoch: int) -> keras.optimizers.Opti
     return keras.optimizers.get({"class_name": section.name, "config": arguments})
 
 
-def plateau(schedule: Schedule) -> list[keras.callbacks.Callback]:
+class Plateau(keras.callbacks.ReduceLROnPlateau):
+    """Lowers the learning rate when the training loss stops falling, once the warm-up, which raises it, is over.
+
+    Args:
+        warm_up: epochs that do not count.
+        **kwargs: those of Keras's callback.
+    """
+
+    def __init__(self, warm_up: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.warm_up = warm_up
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """As Keras's, but for the epochs of the warm-up."""
+        if epoch >= self.warm_up:
+            super().on_epoch_end(epoch, logs)
+
+
+def plateau(train: Train) -> list[keras.callbacks.Callback]:
     """The callback that lowers the rate when the training loss stops falling, where the schedule is that one."""
+    schedule = train.schedule
     if schedule.name != "plateau":
         return []
     arguments = {"factor": schedule.factor, "patience": schedule.patience, "min_lr": schedule.minimum}
-    return [keras.callbacks.ReduceLROnPlateau(monitor="loss", **arguments)]
+    return [Plateau(train.kl_warmup, monitor="loss", **arguments)]
 
 
 def feature_domain(experiment: Experiment, training: data.Examples) -> Features | None:
@@ -50,7 +74,7 @@ def feature_domain(experiment: Experiment, training: data.Examples) -> Features 
 
 def build_model(
     experiment: Experiment,
-    image_shape: tuple,
+    example_shape: tuple,
     steps_per_epoch: int,
     examples: int | None = None,
     domain: Domain | None = None,
@@ -59,7 +83,7 @@ def build_model(
 
     Args:
         experiment: the configuration.
-        image_shape: of an example, (h, w, c) of an image.
+        example_shape: of one example, such as (h, w, c).
         steps_per_epoch: for warm-up and schedule, which the configuration counts in epochs.
         examples: size of the training split; only methods that tell its examples apart need it.
         domain: what x is; the model infers it where it is not given.
@@ -77,9 +101,10 @@ def build_model(
     try:
         pair = networks.build(
             network.pop("name"),
-            image_shape,
+            example_shape,
             model.latent_dim,
             likelihood.output_activation,
+            parameter_shape=likelihood.parameter_shape(example_shape),
             folders=folders,
             **network,
         )
@@ -92,14 +117,26 @@ def build_model(
         vae = method(
             *pair,
             likelihood=likelihood,
+            prior=dict(model.prior),
             warmup_steps=round(train.kl_warmup * steps_per_epoch),
             seed=train.seed,
-            **hyperparameters,
+            **{key: _scheduled(method, key, value, steps_per_epoch) for key, value in hyperparameters.items()},
         )
-        vae.compile(build_optimizer(train, steps_per_epoch), jit_compile=train.jit_compile)
+        vae.compile(
+            build_optimizer(train, steps_per_epoch),
+            {player: build_optimizer(train, steps_per_epoch, player) for player in train.optimizers},
+            jit_compile=train.jit_compile,
+        )
     finally:
         keras.config.set_dtype_policy(policy)
     return vae
+
+
+def _scheduled(method: type[VAE], key: str, value: Any, steps_per_epoch: int) -> Any:
+    """A hyperparameter; of one that may follow a schedule, the schedule, its epochs counted in steps."""
+    if isinstance(getattr(method, key, None), Live) and isinstance(value, dict):
+        return schedules.get(value, steps_per_epoch)
+    return value
 
 
 def _likelihood(section: dict[str, Any], folders: Sequence[Path]) -> likelihoods.Likelihood:

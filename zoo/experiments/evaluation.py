@@ -37,7 +37,7 @@ def evaluate_model(
     """All metrics that fit.
 
     Means over examples have a standard error: of terms, rates and likelihoods from each image's own value, of an
-    accuracy as `zoo.measures.accuracy_error` has it.
+    accuracy as `zoo.experiments.measures.accuracy_error` has it.
 
     Args:
         model: trained.

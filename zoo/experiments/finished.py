@@ -1,19 +1,24 @@
-"""A run's trained model: written, loaded, exported."""
+"""A run's trained model: written, loaded, exported with its card."""
 
 from __future__ import annotations
 
 import json
 import logging
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 
+from zoo.data.catalogue import source
 from zoo.experiments.run_directory import RunDirectory, RunError
-from zoo.export.card import Card
+from zoo.experiments.schema import Experiment
+from zoo.export import knowledge
+from zoo.export.card import Card, DataSet, versions
 from zoo.export.saved_model import export_model
 from zoo.files import replacing
-from zoo.models import saving
+from zoo.models import canonical, saving, summary
 from zoo.models.vae import VAE
 from zoo.training.callbacks.checkpoint import require_space
 
@@ -34,6 +39,7 @@ def load_model(run: RunDirectory) -> VAE:
     path = run.require_model()
     try:
         with run.loading():
+            run.experiment(resolve=True)
             anew = f"write it anew from the last checkpoint with: rm {path}; zoo train --resume {run.path}"
             return read_model(path, anew)
     except ValueError as error:
@@ -93,6 +99,55 @@ def export_run(path: Path, to: Path | None = None) -> Path:
     evaluation, environment = run.evaluated(), run.read(run.environment)
     target = to or run.export
     try:
-        return export_model(model, target, Card.of(run.experiment(), model, evaluation, environment))
+        return export_model(model, target, card_of(run.experiment(), model, evaluation, environment))
     except OSError as error:
         raise RunError(f"{target}: cannot be written: {error.strerror or error}") from None
+
+
+def card_of(
+    experiment: Experiment,
+    model: VAE,
+    metrics: Mapping[str, Mapping[str, Any]] | None = None,
+    environment: Mapping[str, Any] | None = None,
+) -> Card:
+    """The card of a trained configuration.
+
+    Args:
+        experiment: the configuration.
+        model: built from it.
+        metrics: by split and name, mappings with the keys of `zoo.export.card.Figure`, as a run's `evaluation.json`
+            holds them.
+        environment: versions of what trained it, as a run's `environment.json` holds them; the present ones by
+            default.
+
+    Raises:
+        ValueError: a model of another method, or of another size, than the configuration's.
+    """
+    configuration = experiment.model_dump()
+    section = configuration["data"]
+    if section["path"]:
+        # Where the user keeps their images is nobody else's business.
+        section["path"] = Path(section["path"]).name
+    names, found = canonical(experiment.model.method), source(section["name"])
+    method = "+".join(names)
+    for what, theirs, ours in (
+        ("method", sorted(name.rpartition(":")[2] for name in names), sorted(model.method_names())),
+        ("latent_dim", experiment.model.latent_dim, model.latent_dim),
+    ):
+        if theirs != ours:
+            raise ValueError(f"card: the experiment's {what} is {theirs}, but the model's is {ours}")
+    return Card(
+        name=f"{found.name}/{method}",
+        method=f"{method}: {'; '.join(summary(name, experiment.folders) for name in names)}",
+        data=DataSet(
+            name=found.name,
+            description=found.description,
+            splits={split: section[split] for split in ("train", "validation", "test")},
+            licence=found.licence,
+            homepage=found.homepage,
+        ),
+        metrics={split: dict(figures) for split, figures in (metrics or {}).items()},
+        configuration=configuration,
+        versions={key: (environment or {}).get(key, present) for key, present in versions().items()},
+        **knowledge.examples(model),
+    )

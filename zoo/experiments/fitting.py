@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from zoo import data
 from zoo.data import pipeline
+from zoo.experiments import hparams
 from zoo.experiments.building import build_model, feature_domain, load_split, plateau
 from zoo.experiments.finished import is_whole, save_model
 from zoo.experiments.run_directory import RunDirectory, RunError
@@ -72,7 +73,7 @@ def train(
         watchers = _callbacks(experiment, run, held_out, rows, quiet, announce)
         binarize = "dynamic" if experiment.data.binarize == "dynamic" else None
         arguments: dict[str, Any] = {"batch_size": recipe.batch_size, "seed": recipe.seed, "epochs": recipe.epochs}
-        arguments |= {"binarize": binarize, "index": model.needs_index}
+        arguments |= {"binarize": binarize, "index": model.takes_index}
         try:
             if done < recipe.epochs:
                 model.fit(
@@ -125,9 +126,16 @@ def _callbacks(
     information = callbacks.Information(watched.images, every=watch.every)
     alarm = callbacks.CollapseAlarm(**watch.alarm.model_dump(), announce=announce)
     with_memory: list[keras.callbacks.Callback] = [alarm]
-    with_memory += plateau(recipe.schedule)
+    with_memory += plateau(recipe)
     first_rate = None if recipe.schedule.name == "cosine" else recipe.optimizer.learning_rate
-    monitor = callbacks.TensorBoardMonitor(run.tensorboard, information, experiment.flat(), watch.pictures)
+    monitor = callbacks.TensorBoardMonitor(
+        run.tensorboard,
+        information,
+        hparams.values(experiment),
+        watch.pictures,
+        hparams.columns(experiment),
+        hparams.terms(),
+    )
     projector = callbacks.Projector(
         run.tensorboard / "validation", lambda: load_split(experiment, "test"), watch.images, announce
     )

@@ -174,26 +174,26 @@ def information(subject: Subject) -> dict[str, Measured]:
     """What the codes say about the images, unit by unit and together, and what the decoder makes of them."""
     loc, scale = subject.posteriors
     n, dim = loc.shape
-    split = metrics.decompose_rate_by_example(loc, scale)
+    variance = subject.model.prior_variance
+    split = metrics.decompose_rate_by_example(loc, scale, prior_variance=variance or 1.0)
     means = split.means()
     mutual = mean_of(split.mutual_information, "nats", f"cannot exceed log n = {np.log(n):.2f}")
-    rates, variances = metrics.rate_per_unit(loc, scale), metrics.unit_variances(loc)
-    found = {
-        "mutual_information": mutual._replace(value=means.mutual_information),
-        "marginal_kl": mean_of(split.marginal_kl, "nats")._replace(value=means.marginal_kl),
-    }
+    variances = metrics.unit_variances(loc)
+    found = {"mutual_information": mutual._replace(value=means.mutual_information)}
+    if variance is not None:
+        found["marginal_kl"] = mean_of(split.marginal_kl, "nats")._replace(value=means.marginal_kl)
     if n > 1:
         among = min(_AMONG, n)
         note = f"among {among} examples: cannot exceed log {among} = {np.log(among):.2f}"
         found["info_nce_bound"] = mean_of(metrics.info_nce_bound_by_example(loc, scale, batch=among), "nats", note)
-    rate = mean_of(metrics.rate(loc, scale), "nats", f"sum over units, the greatest {rates.max():.3g}")
-    found |= {
-        "active_units": Measured(metrics.active_units(loc), f"units of {dim}", n, "variance of loc above 0.01"),
-        "rate_per_unit": rate._replace(values=rates.tolist()),
-        "unit_variances": Measured(
-            float(variances.mean()), "squared units of z", n, "mean over units", values=variances.tolist()
-        ),
-    }
+    found["active_units"] = Measured(metrics.active_units(loc), f"units of {dim}", n, "variance of loc above 0.01")
+    if variance is not None:
+        rates = metrics.rate_per_unit(loc, scale, variance)
+        rate = mean_of(metrics.rate(loc, scale, variance), "nats", f"sum over units, the greatest {rates.max():.3g}")
+        found["rate_per_unit"] = rate._replace(values=rates.tolist())
+    found["unit_variances"] = Measured(
+        float(variances.mean()), "squared units of z", n, "mean over units", values=variances.tolist()
+    )
     try:
         sensitivity = metrics.decoder_sensitivity(subject.model, subject.held_out.images)
         found["decoder_sensitivity"] = Measured(sensitivity, "share of variance", n, "decoded codes against the images")
@@ -203,12 +203,14 @@ def information(subject: Subject) -> dict[str, Measured]:
 
 
 def consistency(subject: Subject) -> dict[str, Measured]:
-    """KL between the posteriors of an image and of its transformation, the default one for every method."""
-    from zoo.augmentation.affine import RandomAffine
+    """KL between the posteriors of an example and of its transformation, the domain's default for every method.
 
-    layer = RandomAffine()
-    values = metrics.consistency(subject.model, subject.held_out.images, layer)
-    note = f"shift to ±{layer.translate:g} px, turn to ±{layer.rotate:g}°, scale by 1 ± {layer.scale:g}"
+    Raises:
+        ValueError: a domain without a default transformation.
+    """
+    layers = subject.model.domain.transformations()
+    values = metrics.consistency(subject.model, subject.held_out.images, layers)
+    note = ", ".join(getattr(layer, "words", type(layer).__name__) for layer in layers)
     return {"consistency": mean_of(values, "nats", note)}
 
 
@@ -264,9 +266,12 @@ def _levels(subject: Subject) -> int | None:
 
     Grey pixels under a Bernoulli are no event; binary ones and floats under a Gaussian are no 256 levels.
     """
+    from zoo.domains import Images
     from zoo.likelihoods import Bernoulli, Gaussian
 
     images, model = subject.held_out.images, subject.model
+    if not isinstance(model.domain, Images):
+        return None
     white = 1 if images.dtype.kind in "bf" else 255
     binary = all(np.isin(images[i : i + _BATCH], (0, white)).all() for i in range(0, len(images), _BATCH))
     if isinstance(model.likelihood, Bernoulli):

@@ -9,19 +9,12 @@ import hashlib
 import importlib.metadata
 import json
 import platform
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from zoo.data.catalogue import source
 from zoo.export import knowledge, readme
-from zoo.models import canonical, summary
-
-if TYPE_CHECKING:
-    from zoo.experiments.schema import Experiment
-    from zoo.models.vae import VAE
 
 README = "README.md"
 CARD = Path("assets.extra") / "card.json"
@@ -72,7 +65,7 @@ class DataSet(_Record):
 
 def versions() -> dict[str, str]:
     """The versions in use: of Python, the zoo and the packages that a model is made of."""
-    from zoo import __version__
+    from zoo.version import __version__
 
     installed = {name: importlib.metadata.version(name) for name in PACKAGES}
     return {"python": platform.python_version(), "zoo": __version__, **installed}
@@ -128,62 +121,13 @@ class Card(_Record):
         return given
 
     @classmethod
-    def of_model(cls, model: VAE) -> Self:
+    def of_model(cls, model: Any) -> Self:
         """What a built model knows of itself: its methods, hyperparameters and examples, and no data set."""
-        method = knowledge.method(model)
+        method = model.methods_in_words()
         return cls(
             name=method.partition(": ")[0],
             method=method,
             configuration=knowledge.hyperparameters(model),
-            **knowledge.examples(model),
-        )
-
-    @classmethod
-    def of(
-        cls,
-        experiment: Experiment,
-        model: VAE,
-        metrics: Mapping[str, Mapping[str, Any]] | None = None,
-        environment: Mapping[str, Any] | None = None,
-    ) -> Self:
-        """The card of a trained configuration.
-
-        Args:
-            experiment: the configuration.
-            model: built from it.
-            metrics: by split and name, mappings with the keys of `Figure`, as a run's `evaluation.json` holds them.
-            environment: versions of what trained it, as a run's `environment.json` holds them; the present ones by
-                default.
-
-        Raises:
-            ValueError: a model of another method, or of another size, than the configuration's.
-        """
-        configuration = experiment.model_dump()
-        section = configuration["data"]
-        if section["path"]:
-            # Where the user keeps their examples is nobody else's business.
-            section["path"] = Path(section["path"]).name
-        names, found = canonical(experiment.model.method), source(section["name"])
-        method = "+".join(names)
-        for what, theirs, ours in (
-            ("method", sorted(name.rpartition(":")[2] for name in names), sorted(knowledge.methods(model))),
-            ("latent_dim", experiment.model.latent_dim, model.latent_dim),
-        ):
-            if theirs != ours:
-                raise ValueError(f"card: the experiment's {what} is {theirs}, but the model's is {ours}")
-        return cls(
-            name=f"{found.name}/{method}",
-            method=f"{method}: {'; '.join(summary(name, experiment.folders) for name in names)}",
-            data=DataSet(
-                name=found.name,
-                description=found.description,
-                splits={split: section[split] for split in ("train", "validation", "test")},
-                licence=found.licence,
-                homepage=found.homepage,
-            ),
-            metrics={split: dict(figures) for split, figures in (metrics or {}).items()},
-            configuration=configuration,
-            versions={key: (environment or {}).get(key, present) for key, present in versions().items()},
             **knowledge.examples(model),
         )
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import tensorflow as tf
 
 from zoo.export import assertions
 
-if TYPE_CHECKING:
-    from zoo.models.vae import VAE
-
 Endpoint = Any  # a tf.function
 Answers = dict[str, tf.Tensor]
 
 
-def endpoints(model: VAE) -> tuple[dict[str, Endpoint], dict[str, str]]:
+def endpoints(model: Any) -> tuple[dict[str, Endpoint], dict[str, str]]:
     """The traced functions of a built model by name, and those that it cannot have, with the reason.
 
     The first becomes `serving_default`. `encode` and `reconstruct` take every type of the domain, as signatures its
@@ -40,15 +37,15 @@ def endpoints(model: VAE) -> tuple[dict[str, Endpoint], dict[str, str]]:
     return found, left_out
 
 
-def _encode(model: VAE) -> Callable[[tf.Tensor], Answers]:
+def _encode(model: Any) -> Callable[[tf.Tensor], Answers]:
     return lambda x: dict(model.codes_of(x)._asdict())
 
 
-def _reconstruct(model: VAE) -> Callable[[tf.Tensor], Answers]:
+def _reconstruct(model: Any) -> Callable[[tf.Tensor], Answers]:
     return lambda x: {"mean": model.decode(model.codes_of(x).loc, x if model.autoregressive else None)}
 
 
-def _of_examples(model: VAE, name: str, function: Callable[[tf.Tensor], Answers]) -> Callable[..., Endpoint]:
+def _of_examples(model: Any, name: str, function: Callable[[tf.Tensor], Answers]) -> Callable[..., Endpoint]:
     """Makes endpoints for the types it is called with, of a function of prepared examples."""
     domain, shape = model.domain, model.example_shape
     takes = f"{name}: takes {domain.noun}"
@@ -63,7 +60,7 @@ def _of_examples(model: VAE, name: str, function: Callable[[tf.Tensor], Answers]
     return lambda *dtypes: _typed(answered, "x", shape, dtypes)
 
 
-def _decode(model: VAE) -> Endpoint:
+def _decode(model: Any) -> Endpoint:
     shape = (model.latent_dim,)
     core = _traced(lambda z: {"mean": model.decode(z)}, [tf.TensorSpec((None, *shape), tf.float32, "z")])
 
@@ -74,7 +71,7 @@ def _decode(model: VAE) -> Endpoint:
     return _typed(decode, "z", shape, ("float32", "float64"))
 
 
-def _sample(model: VAE) -> Endpoint:
+def _sample(model: Any) -> Endpoint:
     def sample(n: tf.Tensor, seed: tf.Tensor) -> Answers:
         n = assertions.count_of(n, "sample: takes")
         return {"mean": model.sample(tf.maximum(n, 1), seed)[:n]}

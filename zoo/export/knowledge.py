@@ -3,35 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from zoo.domains import DOMAINS
-from zoo.models import METHODS
-
-if TYPE_CHECKING:
-    from zoo.models.vae import VAE
 
 # Of every Keras layer; they say nothing of a method.
 _KERAS = {"name", "trainable", "dtype"}
 
 
-def methods(model: VAE) -> list[str]:
-    """The names of the model's methods; of one from outside the zoo the class's."""
-    kind = type(model)
-    own = [name for name in METHODS if kind.__module__ == f"zoo.models.{name}"]
-    return [name.rpartition(":")[2] for name in model.methods] or own or [kind.__name__]
-
-
-def method(model: VAE) -> str:
-    """The names of the model's methods and, behind a colon, what they are, in a line."""
-    kind, names = type(model), methods(model)
-    if names == [kind.__name__]:
-        # From outside: what its author says of it.
-        return f"{kind.__name__}: {(kind.__doc__ or kind.__name__).strip().splitlines()[0].rstrip('.')}"
-    return f"{'+'.join(names)}: {'; '.join(METHODS[name].summary if name in METHODS else name for name in names)}"
-
-
-def examples(model: VAE) -> dict[str, Any]:
+def examples(model: Any) -> dict[str, Any]:
     """What the model takes, by the names of a card's fields.
 
     Raises:
@@ -51,7 +31,7 @@ def examples(model: VAE) -> dict[str, Any]:
     }
 
 
-def require_built(model: VAE) -> None:
+def require_built(model: Any) -> None:
     """Builds the model where its encoder says what it takes; raises ValueError otherwise."""
     model.build_if_known()
     if not model.built:
@@ -59,7 +39,7 @@ def require_built(model: VAE) -> None:
         raise ValueError(f"{name}: has no weights yet; build it, or call it on examples, before exporting")
 
 
-def hyperparameters(model: VAE) -> dict[str, Any]:
+def hyperparameters(model: Any) -> dict[str, Any]:
     """The class, its methods and its hyperparameters, without networks: YAML can hold all of it."""
     import keras
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import yaml
 
-if TYPE_CHECKING:
-    from zoo.export.card import Card
 
-
-def markdown(card: Card) -> str:
+def markdown(card: Any) -> str:
     """What people read of a card."""
     shape = ", ".join("any" if size is None else str(size) for size in card.example_shape)
     trained = f", trained on {card.data.name}: {card.data.description}" if card.data else ""
@@ -61,7 +58,7 @@ Licence of the weights: {card.licence}. Checksum over the SavedModel's files: `{
 """
 
 
-def _values(card: Card) -> str:
+def _values(card: Any) -> str:
     """Which arrays go in."""
     if card.support == "categories":
         return f"whole numbers, {' or '.join(card.types)}"
@@ -73,7 +70,7 @@ def _values(card: Card) -> str:
     )
 
 
-def _endpoints(card: Card, shape: str) -> str:
+def _endpoints(card: Any, shape: str) -> str:
     """The table of endpoints, with what holds for all of them."""
     takes = f"{card.noun} [n, {shape}]"
     unit = ", pixels from 0 to 1" if card.domain["name"] == "images" else ""
@@ -110,7 +107,7 @@ def _endpoints(card: Card, shape: str) -> str:
     return "\n".join(lines)
 
 
-def _data(card: Card) -> str:
+def _data(card: Any) -> str:
     if card.data is None:
         return "Not known: the model was exported by itself."
     splits = ", ".join(f"{role} `{split}`" for role, split in card.data.splits.items())
@@ -118,7 +115,7 @@ def _data(card: Card) -> str:
     return f"{card.data.name}, {splits}. Licence of the {card.noun}: {card.data.licence}.{home}"
 
 
-def _metrics(card: Card) -> str:
+def _metrics(card: Any) -> str:
     if not card.metrics:
         return "Not measured."
     lines = ["| split | metric | value | unit | examples | how |", "|---|---|---:|---|---:|---|"]

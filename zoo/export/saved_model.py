@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from zoo.domains.domain import times
 from zoo.export.card import CARD, Card, checksum
 from zoo.export.knowledge import require_built
 from zoo.files import replacing
 
-if TYPE_CHECKING:
-    from zoo.models.vae import VAE
-
 SAVED_MODEL = "saved_model.pb"
 
 
-def export_model(model: VAE, directory: Path, card: Card | None = None) -> Path:
+def export_model(model: Any, directory: Path, card: Card | None = None) -> Path:
     """Writes a model as a SavedModel that TensorFlow alone can load.
 
     Endpoints, for any batch size: `encode` (x → `loc`, `scale`), `decode` (z → `mean`), `reconstruct` (x → `mean`) and

@@ -16,14 +16,24 @@ if TYPE_CHECKING:
     from zoo.likelihoods.categorical import Categorical
     from zoo.likelihoods.gaussian import Gaussian
     from zoo.likelihoods.laplace import Laplace
-    from zoo.likelihoods.likelihood import Conditional, Likelihood
+    from zoo.likelihoods.likelihood import Conditional, Likelihood, counted
 
-__all__ = ["LIKELIHOODS", "Bernoulli", "Categorical", "Conditional", "Gaussian", "Laplace", "Likelihood", "get"]
+__all__ = [
+    "LIKELIHOODS",
+    "Bernoulli",
+    "Categorical",
+    "Conditional",
+    "Gaussian",
+    "Laplace",
+    "Likelihood",
+    "counted",
+    "get",
+]
 
 # The class of each name, in the module of that name.
 LIKELIHOODS = {"bernoulli": "Bernoulli", "gaussian": "Gaussian", "laplace": "Laplace", "categorical": "Categorical"}
 _MODULES = {**{name: module for module, name in LIKELIHOODS.items()}}
-_MODULES |= {"Conditional": "likelihood", "Likelihood": "likelihood"}
+_MODULES |= dict.fromkeys(("Conditional", "Likelihood", "counted"), "likelihood")
 
 
 def __getattr__(name: str) -> Any:
@@ -40,7 +50,7 @@ def get(likelihood: str | dict[str, Any] | Likelihood) -> Likelihood:
     """
     import keras
 
-    if isinstance(likelihood, keras.layers.Layer):
+    if isinstance(likelihood, __getattr__("Likelihood")):
         return likelihood
     if isinstance(likelihood, dict) and "class_name" in likelihood:
         return keras.saving.deserialize_keras_object(likelihood)

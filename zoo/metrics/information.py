@@ -1,7 +1,7 @@
 """How much the codes say about the data: rate, mutual information and its bounds, marginal KL and active units.
 
 Everything here takes the posteriors q(z|x_i) = N(loc_i, diag(scale_i²)) of n examples as two arrays [n, d],
-sets them against the prior p(z) = N(0, I) (`rate` also against wider ones), computes in float64 and answers in nats.
+sets them against the prior p(z) = N(0, v·I), computes in float64 and answers in nats.
 A standard error of a mean over examples comes from the functions that answer by example.
 """
 
@@ -61,12 +61,13 @@ def rate(loc: Any, scale: Any, prior_variance: float = 1.0) -> np.ndarray:
     return _kl_terms(loc, scale, prior_variance).sum(axis=1)
 
 
-def rate_per_unit(loc: Any, scale: Any) -> np.ndarray:
+def rate_per_unit(loc: Any, scale: Any, prior_variance: float = 1.0) -> np.ndarray:
     """The rate of each latent dimension, as the mean over examples; the sum over dimensions is the mean rate.
 
     Args:
         loc: posterior means, [n, d].
         scale: posterior standard deviations, [n, d].
+        prior_variance: v of the prior p(z) = N(0, v·I).
 
     Returns:
         Nats, [d].
@@ -74,10 +75,12 @@ def rate_per_unit(loc: Any, scale: Any) -> np.ndarray:
     Raises:
         ValueError: as `rate`.
     """
-    return _kl_terms(loc, scale).mean(axis=0)
+    return _kl_terms(loc, scale, prior_variance).mean(axis=0)
 
 
-def decompose_rate(loc: Any, scale: Any, seed: int = 0, samples: int = 1, block: int = 1024) -> RateDecomposition:
+def decompose_rate(
+    loc: Any, scale: Any, seed: int = 0, samples: int = 1, block: int = 1024, prior_variance: float = 1.0
+) -> RateDecomposition:
     """Mutual information and marginal KL together: they share their draws and the costly part.
 
     Rate = mutual information + marginal KL (Hoffman & Johnson 2016, "ELBO surgery"), which here holds draw by
@@ -93,6 +96,7 @@ def decompose_rate(loc: Any, scale: Any, seed: int = 0, samples: int = 1, block:
         seed: seed of the draws; the same seed gives the same draws, whatever the block.
         samples: draws of each posterior.
         block: posteriors compared at a time; the memory for pairs is some multiples of 8·block² bytes.
+        prior_variance: v of the prior p(z) = N(0, v·I).
 
     Returns:
         Nats. `mutual_information` never exceeds log n; what the rate has beyond it counts as `marginal_kl`.
@@ -100,10 +104,12 @@ def decompose_rate(loc: Any, scale: Any, seed: int = 0, samples: int = 1, block:
     Raises:
         ValueError: as `rate`; if samples or block is less than 1.
     """
-    return decompose_rate_by_example(loc, scale, seed, samples, block).means()
+    return decompose_rate_by_example(loc, scale, seed, samples, block, prior_variance).means()
 
 
-def decompose_rate_by_example(loc: Any, scale: Any, seed: int = 0, samples: int = 1, block: int = 1024) -> RateTerms:
+def decompose_rate_by_example(
+    loc: Any, scale: Any, seed: int = 0, samples: int = 1, block: int = 1024, prior_variance: float = 1.0
+) -> RateTerms:
     """What each example adds to `decompose_rate`: log q(z|x) − log q(z) and log q(z) − log p(z), for z ~ q(z|x).
 
     Their standard deviations over √n are the standard errors of both parts, as far as the examples' terms are
@@ -115,6 +121,7 @@ def decompose_rate_by_example(loc: Any, scale: Any, seed: int = 0, samples: int 
         seed: seed of the draws.
         samples: draws of each posterior, whose mean an example's term is.
         block: posteriors compared at a time.
+        prior_variance: v of the prior p(z) = N(0, v·I).
 
     Returns:
         Nats, two arrays [n]; no entry of the first exceeds log n.
@@ -124,6 +131,8 @@ def decompose_rate_by_example(loc: Any, scale: Any, seed: int = 0, samples: int 
     """
     loc, scale = as_posteriors(loc, scale)
     samples, block = as_count("samples", samples), as_count("block", block)
+    if not 0 < prior_variance < math.inf:
+        raise ValueError(f"prior_variance must be positive and finite, got {prior_variance!r}")
     n = len(loc)
     generator = np.random.default_rng(seed)
     overlap, monte_carlo_rate = np.zeros(n), np.zeros(n)
@@ -136,7 +145,8 @@ def decompose_rate_by_example(loc: Any, scale: Any, seed: int = 0, samples: int 
             # With S_i the sum of q(z_i|x_j) / q(z_i|x_i) over j ≠ i:
             # log q(z_i|x_i) - log q(z_i) = log n - log(1 + S_i), and no rounding takes it over log n, as S_i ≥ 0.
             overlap[rows] += np.log1p(sums_of_ratios(loc, scale, rows, noise, block)) / samples
-            log_ratio_to_prior = 0.5 * ((own_loc + own_scale * noise) ** 2 - noise**2) - np.log(own_scale)
+            z = own_loc + own_scale * noise
+            log_ratio_to_prior = 0.5 * (z**2 / prior_variance + math.log(prior_variance) - noise**2) - np.log(own_scale)
             monte_carlo_rate[rows] += log_ratio_to_prior.sum(axis=1) / samples
     information = math.log(n) - overlap
     return RateTerms(information, monte_carlo_rate - information)
@@ -165,7 +175,9 @@ def mutual_information(loc: Any, scale: Any, seed: int = 0, samples: int = 1, bl
     return decompose_rate(loc, scale, seed, samples, block).mutual_information
 
 
-def marginal_kl(loc: Any, scale: Any, seed: int = 0, samples: int = 1, block: int = 1024) -> float:
+def marginal_kl(
+    loc: Any, scale: Any, seed: int = 0, samples: int = 1, block: int = 1024, prior_variance: float = 1.0
+) -> float:
     """KL(q(z) ‖ p(z)): E[log q(z) - log p(z)] over the mixture q(z) of the n posteriors, by Monte Carlo.
 
     The estimator of `decompose_rate`: the same seed gives the same draws as `mutual_information`.
@@ -176,6 +188,7 @@ def marginal_kl(loc: Any, scale: Any, seed: int = 0, samples: int = 1, block: in
         seed: seed of the draws.
         samples: draws of each posterior.
         block: posteriors compared at a time.
+        prior_variance: v of the prior p(z) = N(0, v·I).
 
     Returns:
         Nats.
@@ -183,7 +196,7 @@ def marginal_kl(loc: Any, scale: Any, seed: int = 0, samples: int = 1, block: in
     Raises:
         ValueError: as `decompose_rate`.
     """
-    return decompose_rate(loc, scale, seed, samples, block).marginal_kl
+    return decompose_rate(loc, scale, seed, samples, block, prior_variance).marginal_kl
 
 
 def unit_variances(loc: Any) -> np.ndarray:

@@ -69,7 +69,11 @@ def method(name: str, folders: Sequence[Path] = ()) -> type[VAE]:
         check_name(name)
         if not outside.is_outside(name):
             return getattr(importlib.import_module(f"zoo.models.{name}"), METHODS[name].class_name)
-        return outside.find(name, importlib.import_module("zoo.models.vae").VAE, folders)
+        found = outside.find(name, importlib.import_module("zoo.models.vae").VAE, folders)
+        kinds = {parameter.kind for parameter in inspect.signature(found.__init__).parameters.values()}
+        if inspect.Parameter.VAR_KEYWORD not in kinds:
+            raise ValueError(f"{name}: its constructor must take **kwargs, and pass them on to the one above it")
+        return found
     except ValueError as error:
         raise ValueError(f"method: {error}") from None
 

@@ -85,6 +85,7 @@ class AuxiliarySoftmaxVAE(VAE):
     rate_parts: tuple[str, ...] = ("softmax_information", "softmax_marginal_kl")
     fixed: tuple[str, ...] = ("examples", "labels", "label_dimensions", "classifier_depth", "classifier_width")
     needs_index = True
+    takes_index = True
     alpha = Live()
 
     @checked

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from zoo.domains.domain import times
 from zoo.latents.posterior import Posterior
-from zoo.latents.prior import Prior
+from zoo.latents.prior import Prior, StandardNormal
 from zoo.likelihoods import Conditional
 from zoo.models.batch import examples_of
 from zoo.models.checks import Checked
@@ -109,6 +109,12 @@ class Codec(Checked):
             return self.decode(z)
         self.build_if_known()
         return self.generate(z).sample(Draws(0, seed, "sample"), "x")
+
+    @property
+    def prior_variance(self) -> float | None:
+        """V of a prior N(0, v·I), against which metrics set codes; None for other priors, and for several groups."""
+        flat = isinstance(self.prior, StandardNormal) and len(self.group_sizes) == 1
+        return self.prior.variance if flat else None
 
     def sample_prior(self, noise: tf.Tensor) -> tf.Tensor:
         """Codes from the prior, by standard normal noise: both [..., latent_dim]."""

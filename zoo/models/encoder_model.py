@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import keras
 import tensorflow as tf
 
 from zoo import domains
-
-if TYPE_CHECKING:
-    from zoo.models.codec import Codec
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -75,16 +72,14 @@ class EncoderModel(keras.Model):
         return cls(**{**config, "network": network})
 
 
-def encoder_of(model: Codec, output: str | None) -> EncoderModel:
+def encoder_of(model: Any, output: str | None) -> EncoderModel:
     """The encoder model of a VAE, made of its own layers. Raises as `Codec.encoder_model`."""
-    from zoo.models.vae import VAE
-
     name = type(model).__name__
     if output not in (None, "loc"):
         raise ValueError(f"encoder_model: output must be 'loc', or None for loc and scale, got {output!r}")
-    if not isinstance(model, VAE) or not model.built:
+    if not model.built:
         raise ValueError(f"{name}: has no weights yet; build it, or call it on examples, before encoder_model()")
-    if any(getattr(type(model), hook) is not getattr(VAE, hook) for hook in ("posterior", "posterior_of")):
+    if not model.has_plain_posterior():
         raise ValueError(
             f"{name}: encoder_model() is the encoder with one head, but {name} finds its posterior otherwise; give it "
             "an encoder_model of its own"

@@ -74,6 +74,7 @@ def build(
     latent_dim: int,
     output_activation: str = "linear",
     *,
+    parameter_shape: tuple | None = None,
     folders: Sequence[Path] = (),
     **arguments: Any,
 ) -> Networks:
@@ -84,14 +85,23 @@ def build(
         example_shape: of one example, such as (h, w, c).
         latent_dim: size of z.
         output_activation: behind the decoder's last layer; a likelihood says which it wants.
+        parameter_shape: what the decoder gives for an example; the example's own shape by default.
         folders: where a module from outside the zoo is looked for first.
         **arguments: the network's own, such as `depth` and `width` of `mlp`.
 
     Raises:
-        ValueError: an unknown name, examples that the network does not take, or a function that returns something
-            else than two models.
+        ValueError: an unknown name, examples that the network does not take, a function that takes no
+            `parameter_shape` where it matters, or that returns something else than two models.
     """
-    made = network(name, folders)(tuple(example_shape), latent_dim, output_activation, **arguments)
+    function = network(name, folders)
+    if parameter_shape is not None and tuple(parameter_shape) != tuple(example_shape):
+        if "parameter_shape" not in inspect.signature(function).parameters:
+            raise ValueError(
+                f"network: {name} must take `parameter_shape`, as the likelihood needs {tuple(parameter_shape)} for "
+                f"examples of {tuple(example_shape)}"
+            )
+        arguments["parameter_shape"] = tuple(parameter_shape)
+    made = function(tuple(example_shape), latent_dim, output_activation, **arguments)
     if not isinstance(made, tuple | list) or len(made) != 2 or not all(map(callable, made)):
         raise ValueError(f"network: {name} must return (encoder, decoder), two Keras models, got {made!r:.80}")
     return Networks(*made)

@@ -6,6 +6,8 @@ the VAE has about 616 thousand weights.
 
 from __future__ import annotations
 
+import math
+
 import keras
 from keras import layers
 
@@ -15,7 +17,9 @@ from zoo.parameters import checked
 
 
 @checked
-def conv(image_shape: tuple, latent_dim: int, output_activation: str = "linear") -> Networks:
+def conv(
+    image_shape: tuple, latent_dim: int, output_activation: str = "linear", parameter_shape: tuple | None = None
+) -> Networks:
     """Builds the encoder and the decoder of Table VI.
 
     Every pixel lies where the table's paddings put it, in PyTorch's sense of them.
@@ -27,6 +31,7 @@ def conv(image_shape: tuple, latent_dim: int, output_activation: str = "linear")
         image_shape: (28, 28, c) or (32, 32, c) with c = 1 or 3.
         latent_dim: size of z.
         output_activation: behind the last layer.
+        parameter_shape: what the decoder gives, an image's height and width first; an image's by default.
 
     Returns:
         Encoder [batch, h, w, c] → [batch, 4, 4, 128] and decoder [batch, latent_dim] → [batch, h, w, c].
@@ -65,6 +70,8 @@ def conv(image_shape: tuple, latent_dim: int, output_activation: str = "linear")
             # What a padding of 1 leaves: 2n − 1 pixels.
             x = layers.Conv2DTranspose(filters, 3, strides=2, padding="same", output_padding=0)(x)
         x = layers.ReLU()(FusedBatchNormalization(momentum=0.9, epsilon=1e-5)(x))
-    x = layers.Conv2DTranspose(image_shape[2], 3, padding="same")(x)
+    wanted = tuple(parameter_shape or image_shape)
+    x = layers.Conv2DTranspose(math.prod(wanted[2:]), 3, padding="same")(x)
+    x = layers.Reshape(wanted)(x) if len(wanted) > 3 else x
     outputs = layers.Activation(output_activation, dtype="float32")(x)
     return Networks(encoder, keras.Model(z, outputs, name="decoder"))

@@ -19,6 +19,7 @@ def mlp(
     depth: Size = 2,
     decoder_depth: Size | None = None,
     width: Count = 512,
+    parameter_shape: tuple | None = None,
 ) -> Networks:
     """Builds an encoder and a decoder of ReLU layers.
 
@@ -29,6 +30,7 @@ def mlp(
         depth: hidden layers of the encoder; 0 makes the posterior's parameters linear in x.
         decoder_depth: hidden layers of the decoder; as many as the encoder's where it is not given.
         width: units of a hidden layer.
+        parameter_shape: what the decoder gives; an example's shape by default.
 
     Returns:
         Encoder [batch, h, w, c] → [batch, width] and decoder [batch, latent_dim] → [batch, h, w, c].
@@ -44,6 +46,7 @@ def mlp(
     x = z = keras.Input((latent_dim,), name="z")
     for _ in range(depth if decoder_depth is None else decoder_depth):
         x = layers.Dense(width, activation="relu")(x)
-    x = layers.Reshape(image_shape)(layers.Dense(math.prod(image_shape))(x))
+    wanted = tuple(parameter_shape or image_shape)
+    x = layers.Reshape(wanted)(layers.Dense(math.prod(wanted))(x))
     outputs = layers.Activation(output_activation, dtype="float32")(x)
     return Networks(encoder, keras.Model(z, outputs, name="decoder"))

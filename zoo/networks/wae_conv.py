@@ -6,6 +6,8 @@ filters the VAE has about 24.5 million weights; with 32 filters it has 2.1 milli
 
 from __future__ import annotations
 
+import math
+
 import keras
 from keras import layers
 
@@ -18,7 +20,13 @@ _DECODERS = {28: (7, 2), 32: (8, 2), 64: (8, 3)}
 
 
 @checked
-def wae_conv(image_shape: tuple, latent_dim: int, output_activation: str = "linear", filters: Count = 128) -> Networks:
+def wae_conv(
+    image_shape: tuple,
+    latent_dim: int,
+    output_activation: str = "linear",
+    filters: Count = 128,
+    parameter_shape: tuple | None = None,
+) -> Networks:
     """Builds the encoder and the decoder: 4×4 kernels, stride 2, batch normalisation and ReLU behind each.
 
     As in the paper's published code, the decoder's dense layer has a ReLU but no normalisation, and the last layer is a
@@ -28,6 +36,7 @@ def wae_conv(image_shape: tuple, latent_dim: int, output_activation: str = "line
         image_shape: (28, 28, c), (32, 32, c) or (64, 64, c) with c = 1 or 3.
         latent_dim: size of z.
         output_activation: behind the last layer.
+        parameter_shape: what the decoder gives, an image's height and width first; an image's by default.
         filters: of the encoder's first layer; the others have 2, 4 and 8 times as many. 128 is the paper's.
 
     Returns:
@@ -56,6 +65,8 @@ def wae_conv(image_shape: tuple, latent_dim: int, output_activation: str = "line
     for multiple in (4, 2, 1)[:doublings]:
         x = layers.Conv2DTranspose(multiple * filters, 4, strides=2, padding="same")(x)
         x = layers.ReLU()(FusedBatchNormalization(momentum=0.9, epsilon=1e-5)(x))
-    x = layers.Conv2DTranspose(image_shape[2], 4, padding="same")(x)
+    wanted = tuple(parameter_shape or image_shape)
+    x = layers.Conv2DTranspose(math.prod(wanted[2:]), 4, padding="same")(x)
+    x = layers.Reshape(wanted)(x) if len(wanted) > 3 else x
     outputs = layers.Activation(output_activation, dtype="float32")(x)
     return Networks(encoder, keras.Model(z, outputs, name="decoder"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from zoo.experiments.run_directory import RunError
 from zoo.metrics.names import named
 from zoo.parameters import nearest
-from zoo.report.gallery.runs import Runs, chosen, posteriors_of, same_but_for_seed
+from zoo.report.gallery.runs import Runs, chosen, model_of, posteriors_of, same_but_for_seed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,7 +57,8 @@ def rate_per_unit(runs: Runs, *, split: str = "test", images: int = 2000, seed: 
     from zoo.report import figures
 
     found = posteriors_of(runs, chosen(runs, split, images, seed).images)
-    return figures.rate_per_unit({label: metrics.rate_per_unit(*q) for label, q in found.items()})
+    variances = {label: model_of(run).prior_variance or 1.0 for label, run in runs.items()}
+    return figures.rate_per_unit({label: metrics.rate_per_unit(*q, variances[label]) for label, q in found.items()})
 
 
 def information(runs: Runs, *, split: str = "test", images: int = 10_000, seed: int = 0) -> Figure:

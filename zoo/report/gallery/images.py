@@ -71,7 +71,7 @@ def traversals(runs: Runs, *, split: str = "test", images: int = 8, seed: int = 
     ((label, run),) = runs.items()
     model = model_of(run)
     posteriors = model.posteriors(chosen(runs, split, max(images, 1000), seed).images)
-    rates = metrics.rate_per_unit(*posteriors)
+    rates = metrics.rate_per_unit(*posteriors, model.prior_variance or 1.0)
     if unit is not None and not 0 <= unit < len(rates):
         raise ValueError(f"unit: {unit} given, the units of {label} are 0 to {len(rates) - 1}")
     values = np.linspace(-3, 3, 11)
@@ -107,4 +107,5 @@ def portrait(runs: Runs, *, split: str = "test", images: int = 12, seed: int = 0
         "reconstruction": model.reconstruct(shown).numpy(),
         "sample of the prior": model.sample(len(shown), seed=seed).numpy(),
     }
-    return figures.portrait(rows, metrics.rate_per_unit(*model.posteriors(measured)), label)
+    rates = metrics.rate_per_unit(*model.posteriors(measured), model.prior_variance or 1.0)
+    return figures.portrait(rows, rates, label)

@@ -43,7 +43,9 @@ class Information(keras.callbacks.Callback):
         self.loc, self.scale = self.model.posteriors(self.images, self.batch_size)
         if not (np.isfinite(self.loc).all() and np.isfinite(self.scale).all()):
             return
-        found = metrics.decompose_rate(self.loc, self.scale, seed=self.seed)
+        variance = self.model.prior_variance
+        found = metrics.decompose_rate(self.loc, self.scale, seed=self.seed, prior_variance=variance or 1.0)
         logs["val_mutual_information"] = found.mutual_information
-        logs["val_marginal_kl"] = found.marginal_kl
+        if variance is not None:
+            logs["val_marginal_kl"] = found.marginal_kl
         logs["val_active_units"] = metrics.active_units(self.loc)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams import summary as hparams_summary
 
 from zoo import metrics
-from zoo.domains import pictures
 from zoo.training.callbacks import pages
 from zoo.training.callbacks.information import Information
 
@@ -34,27 +34,37 @@ class TensorBoardMonitor(keras.callbacks.Callback):
         information: the callback that encodes the images; it stands before this one.
         hyperparameters: flat names and values, for the HParams page.
         draw: whether to write pictures.
+        columns: types of the columns of the HParams page, by name, where all runs are to have more than one's own.
+        terms: names of the methods' terms, which share a chart of the Custom Scalars page.
     """
 
     def __init__(
-        self, directory: Path, information: Information, hyperparameters: dict[str, Any], draw: bool = True
+        self,
+        directory: Path,
+        information: Information,
+        hyperparameters: dict[str, Any],
+        draw: bool = True,
+        columns: Mapping[str, Any] | None = None,
+        terms: Iterable[str] = (),
     ) -> None:
         super().__init__()
         self.directory = directory
         self.information = information
         self.hyperparameters = hyperparameters
         self.draw = draw
+        self.columns = columns
+        self.terms = tuple(terms)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Opens the event files and writes the hyperparameters."""
         names = ("train", "validation")
         self.writers = {name: tf.summary.create_file_writer(str(self.directory / name)) for name in names}
-        table = pages.columns(self.hyperparameters)
+        table = pages.columns(self.hyperparameters, self.columns)
         row = pages.session(self.hyperparameters, table)
         # TensorBoard takes the mean over the runs of one group: only the same configuration is the same group.
         digest = hashlib.sha256(json.dumps(row, sort_keys=True).encode()).hexdigest()[:8]
         start = hparams_summary.session_start_pb(row, group_name=f"{self.directory.parent.name} {digest}")
-        self._validation(pages.experiment(table), pages.layout(), start)
+        self._validation(pages.experiment(table), pages.layout(self.terms), start)
 
     def _validation(self, *summaries: Any) -> None:
         with self.writers["validation"].as_default(0):
@@ -76,16 +86,18 @@ class TensorBoardMonitor(keras.callbacks.Callback):
 
     def _measured(self) -> None:
         loc, scale = self.information.loc, self.information.scale
-        if np.isfinite(loc).all() and np.isfinite(scale).all():
-            tf.summary.histogram("rate_per_unit", metrics.rate_per_unit(loc, scale))
+        variance = self.model.prior_variance
+        if variance is not None and np.isfinite(loc).all() and np.isfinite(scale).all():
+            tf.summary.histogram("rate_per_unit", metrics.rate_per_unit(loc, scale, variance))
             for unit in range(loc.shape[1]):
-                of_unit = metrics.rate(loc[:, unit : unit + 1], scale[:, unit : unit + 1])
+                of_unit = metrics.rate(loc[:, unit : unit + 1], scale[:, unit : unit + 1], variance)
                 tf.summary.histogram(f"rate_of_unit/{unit:03d}", of_unit)
         if self.draw:
             originals = self.information.images[:PICTURES]
             reconstructions = self.model.reconstruct(originals).numpy()
-            tf.summary.image("reconstructions", pictures.pairs(originals, reconstructions)[None])
-            tf.summary.image("samples", pictures.grid(self.model.sample(PICTURES, seed=0).numpy(), 16)[None])
+            draw = self.model.domain.draw
+            tf.summary.image("reconstructions", draw(self.model.domain.prepared(originals), reconstructions)[None])
+            tf.summary.image("samples", draw(self.model.sample(PICTURES, seed=0).numpy())[None])
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Closes the event files, and the row of the HParams page."""

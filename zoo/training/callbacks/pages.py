@@ -1,89 +1,49 @@
-"""What TensorBoard's pages HParams and Custom Scalars show, the same for every run, so that runs compare.
+"""What TensorBoard's pages HParams and Custom Scalars show.
 
 TensorBoard takes the columns of the HParams table from one run of many, whichever comes first, and merges the layouts
-of all. So both speak of every method: columns that a run has nothing for stay empty in its row.
+of all. So runs that are to be compared are given the same columns and terms; what a run has nothing for stays empty.
 """
 
 from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tensorboard.plugins.custom_scalar import layout_pb2, summary
 from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams import summary as hparams_summary
 
-from zoo import models, networks
-from zoo.experiments import schema
+from zoo.metrics.names import named
 
-# Tags of held-out images that the HParams table has columns for, as they are called there.
-METRICS = {
-    "elbo": "ELBO (nats)",
-    "distortion": "distortion (nats)",
-    "rate": "rate (nats)",
-    "mutual_information": "mutual information (nats)",
-    "marginal_kl": "marginal KL (nats)",
-    "active_units": "active units",
-    "knn_accuracy": "KNN accuracy",
+# Tags of held-out images that the HParams table has columns for.
+METRICS = ("elbo", "distortion", "rate", "mutual_information", "marginal_kl", "active_units", "knn_accuracy")
+# A chart for each of these tags, by category.
+CHARTS = {
+    "information": ("mutual_information", "active_units", "rate", "marginal_kl"),
+    "objective": ("elbo", "loss", "distortion", "sum_of_squares"),
+    "probes": ("knn_accuracy",),
 }
 
-# Charts by category; a chart shows the tags that are named, where a run has them.
-_INFORMATION = {
-    "mutual information": ("mutual_information",),
-    "active units": ("active_units",),
-    "rate": ("rate",),
-    "marginal KL": ("marginal_kl",),
-}
-_OBJECTIVE = {
-    "ELBO": ("elbo",),
-    "loss": ("loss",),
-    "distortion": ("distortion",),
-    "sum of squares": ("sum_of_squares",),
-}
-_PROBES = {"nearest neighbours": ("knn_accuracy",)}
 
+def layout(terms: Iterable[str] = ()) -> Any:
+    """The summary that gives the Custom Scalars page its categories: information, objective and probes.
 
-def _terms() -> tuple[str, ...]:
-    """The terms that the methods add to the bound's own."""
-    shown = {tag for charts in (_INFORMATION, _OBJECTIVE) for tags in charts.values() for tag in tags}
-    return tuple(dict.fromkeys(term for name in models.METHODS for term in models.claims(name) if term not in shown))
-
-
-def layout() -> Any:
-    """The summary that gives the Custom Scalars page its categories: information, objective and probes."""
-    categories: dict[str, Mapping[str, tuple[str, ...]]] = {
-        "information": _INFORMATION,
-        "objective": {**_OBJECTIVE, "terms of the methods": _terms()},
-        "probes": _PROBES,
-    }
-    charts: dict[str, list[Any]] = {
-        # TensorBoard asks whether a tag begins with the pattern.
-        name: [
-            layout_pb2.Chart(title=title, multiline=layout_pb2.MultilineChartContent(tag=[f"{tag}$" for tag in tags]))
-            for title, tags in content.items()
-        ]
-        for name, content in categories.items()
-    }
+    Args:
+        terms: of the methods; those that have no chart of their own share one of the objective's.
+    """
+    charts = {category: [_chart(named(tag).label, [tag]) for tag in tags] for category, tags in CHARTS.items()}
+    if others := [term for term in terms if not any(term in tags for tags in CHARTS.values())]:
+        charts["objective"].append(_chart("terms of the methods", others))
     return summary.pb(
         layout_pb2.Layout(category=[layout_pb2.Category(title=name, chart=those) for name, those in charts.items()])
     )
 
 
-def _columns() -> Iterator[tuple[str, Any]]:
-    """(dotted key, annotation) of every hyperparameter that some configuration can have."""
-    sections: dict[str, type[schema.Section]] = {"data": schema.Data, "train": schema.Train}
-    nested: dict[str, type[schema.Section]] = {"train.optimizer": schema.Optimizer, "train.schedule": schema.Schedule}
-    for name, section in (sections | nested).items():
-        keys = {f"{name}.{key}": field.annotation for key, field in section.model_fields.items()}
-        yield from ((key, annotation) for key, annotation in keys.items() if key not in nested)
-    yield from (("model.method", str), ("model.network.name", str), ("model.likelihood.name", str))
-    yield from (("model.likelihood.variance", float), ("model.likelihood.learned", bool))
-    for name in networks.NETWORKS:
-        yield from ((f"model.network.{key}", kind) for key, (kind, _) in schema.network_parameters(name).items())
-    for name in models.METHODS:
-        yield from ((f"model.{key}", kind) for key, (kind, _) in schema.method_parameters(name).items())
+def _chart(title: str, tags: Iterable[str]) -> Any:
+    # TensorBoard asks whether a tag begins with the pattern.
+    return layout_pb2.Chart(title=title, multiline=layout_pb2.MultilineChartContent(tag=[f"{tag}$" for tag in tags]))
 
 
 def _data_type(annotation: Any) -> int:
@@ -98,10 +58,15 @@ def _data_type(annotation: Any) -> int:
     return api_pb2.DATA_TYPE_FLOAT64 if annotation in {int, float} else api_pb2.DATA_TYPE_STRING
 
 
-def columns(own: Iterable[str] = ()) -> dict[str, int]:
-    """The columns of the HParams table with their types, and with text for those of `own` that are not among them."""
-    known = {key: _data_type(annotation) for key, annotation in _columns()}
-    return {**{key: api_pb2.DATA_TYPE_STRING for key in own if not key.startswith("watch.")}, **known}
+def columns(values: Mapping[str, Any], annotations: Mapping[str, Any] | None = None) -> dict[str, int]:
+    """The columns of the HParams table with TensorBoard's types.
+
+    Args:
+        values: a run's hyperparameters; each has a column.
+        annotations: types of the columns that all runs have, by name; they go before those of the values.
+    """
+    kinds = {name: type(value) for name, value in values.items()} | dict(annotations or {})
+    return {name: _data_type(kind) for name, kind in kinds.items()}
 
 
 def experiment(names: dict[str, int], metrics: Iterable[str] = METRICS) -> Any:
@@ -109,16 +74,13 @@ def experiment(names: dict[str, int], metrics: Iterable[str] = METRICS) -> Any:
     return hparams_summary.experiment_pb(
         hparam_infos=[api_pb2.HParamInfo(name=name, type=kind) for name, kind in names.items()],
         metric_infos=[
-            api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag), display_name=METRICS[tag]) for tag in metrics
+            api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag), display_name=named(tag).titled) for tag in metrics
         ],
     )
 
 
 def session(values: dict[str, Any], names: dict[str, int]) -> dict[str, bool | float | str]:
-    """A run's hyperparameters as the table takes them: lists as one word, text where the column holds text.
-
-    What is only about watching the run is left out.
-    """
+    """A run's hyperparameters as the table takes them: lists as one word, text where the column holds text."""
     shown: dict[str, bool | float | str] = {}
     for name, value in values.items():
         # A list, such as the methods of a combination, is shown as one word.

@@ -10,14 +10,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-# What a line shows, where the logs have it; for the rest there are the metrics file and TensorBoard.
-SHOWN = {
-    "distortion": "distortion {:.2f}",
-    "rate": "rate {:.2f}",
-    "val_elbo": "val elbo {:.2f}",
-    "val_mutual_information": "MI {:.2f}",
-    "val_active_units": "active units {:.0f}",
-}
+from zoo.metrics.names import named
+
+# What a line shows, where the logs have it, and in how many digits; for the rest there are the metrics file and
+# TensorBoard.
+SHOWN = {"distortion": 2, "rate": 2, "val_elbo": 2, "val_mutual_information": 2, "val_active_units": 0}
 
 
 class Progress(keras.callbacks.Callback):
@@ -53,7 +50,7 @@ class Progress(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Prints the epoch's line."""
         logs = logs or {}
-        shown = "  ".join(form.format(logs[name]) for name, form in SHOWN.items() if name in logs)
+        shown = "  ".join(f"{_heading(name)} {logs[name]:.{digits}f}" for name, digits in SHOWN.items() if name in logs)
         seconds = time.perf_counter() - self.began
         line = f"epoch {epoch + 1}/{self.epochs}  {shown}  ({seconds:.1f} s)"
         self.bar.console.print(line, highlight=False, soft_wrap=True)
@@ -66,3 +63,9 @@ class Progress(keras.callbacks.Callback):
         """Takes the bar away where the training ended with an error."""
         if hasattr(self, "bar"):
             self.bar.stop()
+
+
+def _heading(name: str) -> str:
+    """Of an entry of the logs, with `val` before it where it is one of the held-out examples."""
+    metric = name.removeprefix("val_")
+    return ("val " if metric != name else "") + named(metric).heading

@@ -36,11 +36,8 @@ class EncoderModel(keras.Model):
         self.support = support
         # Past Keras's attribute tracking, for it is no layer.
         self.__dict__["domain"] = domains.get(domain)
-        self.build(network.input_shape)
-
-    def build(self, input_shape: tuple) -> None:
-        """Notes the shape, which Keras's own export asks for; the network has its weights."""
-        self.built = True
+        # Builds it; Keras exports only what has been called.
+        self(keras.Input(network.input_shape[1:]))
 
     def call(self, x: tf.Tensor, training: bool | None = None) -> Any:
         """What the network gives, for raw examples [batch, ...]."""

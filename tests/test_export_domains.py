@@ -18,6 +18,7 @@ from zoo.domains import Features
 from zoo.export.card import CARD, Card
 from zoo.export.encoding import encode_file, load_export
 from zoo.latents.posterior import Posterior
+from zoo.latents.prior import Prior
 
 ROOT = Path(__file__).parent.parent
 LOC, SCALE = [5.0, -50.0, 0.0], [10.0, 100.0, 0.5]
@@ -267,6 +268,23 @@ def test_what_cannot_exist_is_left_out_and_said(tmp_path):
     for steps in (3, 6):
         x = SEQUENCES[:, :steps]
         np.testing.assert_allclose(found.encode(x)["loc"], model.encode(x).loc, atol=1e-5)
+
+
+class Mixture(Prior):
+    """Two bumps, of which no function of normal noise is a sample."""
+
+    def conditional(self, group, above, size):
+        bumps = tfd.MultivariateNormalDiag(tf.stack([-tf.ones(size), tf.ones(size)]))
+        return tfd.MixtureSameFamily(tfd.Categorical([0.0, 0.0]), bumps)
+
+
+def test_a_prior_that_cannot_be_drawn_from(tmp_path):
+    model = table_model(prior=Mixture())
+    with pytest.warns(UserWarning, match="has no 'sample': Mixture"):
+        model.export(tmp_path / "export")
+    found = load_export(tmp_path / "export")
+    assert "sample" not in found.signatures
+    np.testing.assert_allclose(found.decode(np.ones((2, 2)))["mean"], model.decode(np.ones((2, 2))), atol=1e-5)
 
 
 @keras.saving.register_keras_serializable("tests")

@@ -16,7 +16,7 @@ from zoo.models.labels import ExampleLabels
 from zoo.models.objective import Term
 from zoo.models.vae import VAE
 from zoo.parameters import Count, Counts, Size, Strength, checked
-from zoo.training.live import Live, configuration
+from zoo.training.live import Live
 
 _HOW = "each image's number in the training set: fit({'x': x, 'index': i}), or zoo.data.with_index(x)"
 
@@ -228,13 +228,9 @@ class AuxiliarySoftmaxVAE(VAE):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, the classifier included where it was given."""
-        names = ("examples", "labels", "information", "classifier_depth", "classifier_width")
-        switches = ("cross_entropy_trains_encoder", "information_trains_classifier")
         sizes, given = self.label_dimensions, self.__dict__["given_classifier"]
         return {
             **super().get_config(),
-            "alpha": configuration(self.alpha),
-            **{name: getattr(self, name) for name in (*names, *switches)},
             "label_dimensions": sizes if sizes is None or isinstance(sizes, int) else list(sizes),
             "classifier": given and keras.saving.serialize_keras_object(given),
         }

@@ -9,7 +9,7 @@ import keras
 from zoo.models.objective import Term
 from zoo.models.transformed import Pair, TransformedVAE
 from zoo.parameters import Count, Strength, checked
-from zoo.training.live import Live, configuration
+from zoo.training.live import Live
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -67,7 +67,3 @@ class ConsistencyVAE(TransformedVAE):
     def term_names(self) -> tuple[str, ...]:
         """Adds the names of the bound's terms on x̃."""
         return (*super().term_names(), *(f"transformed_{name}" for name in self.bound_names()))
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {**super().get_config(), "consistency_lambda": configuration(self.consistency_lambda)}

@@ -16,7 +16,7 @@ from zoo.models.batch import Batch
 from zoo.models.objective import Term
 from zoo.models.vae import VAE
 from zoo.parameters import Count, Fraction, PositiveStrength, Size, Strength, checked
-from zoo.training.live import Live, configuration
+from zoo.training.live import Live
 
 
 def info_nce(
@@ -255,11 +255,6 @@ class ContrastiveVAE(VAE):
         """The constructor's arguments."""
         return {
             **super().get_config(),
-            "gamma": configuration(self.gamma),
-            "temperature": configuration(self.temperature),
-            "momentum": self.momentum,
-            "queue_size": self.queue_size,
-            "elbo_on": self.elbo_on,
             "views": self.views and [keras.saving.serialize_keras_object(layer) for layer in self.views],
         }
 

@@ -16,7 +16,7 @@ from zoo.models.contrastive import info_nce
 from zoo.models.objective import Term
 from zoo.models.vae import VAE
 from zoo.parameters import Count, PositiveStrength, Strength, checked, nearest
-from zoo.training.live import Live, configuration
+from zoo.training.live import Live
 
 # Units of the one hidden layer between z and its projection.
 _Z_WIDTH = 128
@@ -245,17 +245,7 @@ class InferenceCriticVAE(VAE):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         given = keras.saving.serialize_keras_object(self.critic_encoder) if self.given_critic_encoder else None
-        return {
-            **super().get_config(),
-            "critic": self.critic,
-            "critic_lambda": configuration(self.critic_lambda),
-            "direction": self.direction,
-            "side": self.side,
-            "projection_dim": self.projection_dim,
-            "critic_temperature": configuration(self.critic_temperature),
-            "shared_layer": self.shared_layer,
-            "critic_encoder": given,
-        }
+        return {**super().get_config(), "critic_encoder": given}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict | None = None) -> Self:

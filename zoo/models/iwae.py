@@ -85,7 +85,3 @@ class IWAE(VAE):
         noise = tf.ensure_shape(tf.transpose(noise, [1, 0, 2]), [self.samples - 1, None, self.latent_dim])
         further = latents.posterior.sample(noise)
         return latents.posterior.along(tf.concat([latents.z[None], further.z], axis=0))
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {**super().get_config(), "samples": self.samples}

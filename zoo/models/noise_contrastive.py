@@ -16,7 +16,7 @@ from zoo.models.objective import Term
 from zoo.models.vae import VAE
 from zoo.networks.normalization import moving_averages_kept
 from zoo.parameters import Count, NonNegative, Positive, Strength, checked
-from zoo.training.live import Live, configuration
+from zoo.training.live import Live
 
 
 @checked
@@ -146,10 +146,3 @@ class NoiseContrastiveVAE(VAE):
         optimal = optimal_prior_variance(self.K, beta, delta)
         tuned = {} if validation is None else {"tuned": tuned_prior_variance(validation(), optimal)}
         return {**priors, "optimal": optimal, **tuned}
-
-    # ── Round trips ──────────────────────────────────────────────────────────────────────────────────────────
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        own = {"delta": configuration(self.delta), "K": self.K, "noise": self.noise, "noise_scale": self.noise_scale}
-        return {**super().get_config(), **own}

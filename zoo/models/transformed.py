@@ -119,8 +119,7 @@ class TransformedVAE(VAE):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         layers = [keras.saving.serialize_keras_object(layer) for layer in self.transformations or []]
-        own = {"translate": self.translate, "rotate": self.rotate, "scale": self.scale}
-        return {**super().get_config(), **own, "transformations": layers if self.given_transformations else None}
+        return {**super().get_config(), "transformations": layers if self.given_transformations else None}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict | None = None) -> Self:

@@ -11,7 +11,7 @@ from zoo import replicas
 from zoo.models.objective import Term
 from zoo.models.transformed import Pair, TransformedVAE
 from zoo.parameters import Count, NonNegative, Strength, checked
-from zoo.training.live import Live, configuration
+from zoo.training.live import Live
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -76,10 +76,6 @@ class TripletVAE(TransformedVAE):
         super().check_batch(size)
         if size == 1:
             raise ValueError("TripletVAE: takes the batch's other images as negatives, but the batch has one image")
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {**super().get_config(), "triplet_weight": configuration(self.triplet_weight), "margin": self.margin}
 
 
 def _squared_distance(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:

@@ -27,7 +27,7 @@ from zoo.models.batch import Batch
 from zoo.models.checks import check_networks
 from zoo.models.codec import Codec, Codes
 from zoo.models.objective import Term
-from zoo.parameters import Count, Seed, Size, Strength, checked
+from zoo.parameters import Count, Seed, Size, Strength, checked, hyperparameters
 from zoo.training.live import Live, configuration
 
 
@@ -300,18 +300,26 @@ class VAE(Codec):
         super().load_weights(*args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments, networks included."""
+        """The constructor's arguments, networks included; of a subclass all that are numbers, words and lists of them.
+
+        Raises:
+            ValueError: a hyperparameter of a subclass that is no attribute of the model, so that it would be lost.
+        """
         serialise = keras.saving.serialize_keras_object
+        own = {}
+        for name in hyperparameters(type(self)):
+            if hasattr(self, name):
+                own[name] = configuration(getattr(self, name))
+            elif type(self).get_config is VAE.get_config:
+                kind = type(self).__name__
+                raise ValueError(f"{kind}: takes {name!r} and does not keep it; write self.{name} = {name}")
         return {
             **super().get_config(),
+            **own,
             **({"methods": list(self.methods)} if self.methods else {}),
             "encoder": serialise(self.encoder),
             "decoder": serialise(self.decoder),
-            "latent_dim": self.latent_dim,
             "likelihood": serialise(self.likelihood),
-            "beta": configuration(self.beta),
-            "warmup_steps": self.warmup_steps,
-            "seed": self.seed,
             "prior": serialise(self.prior),
             "domain": self.domain and serialise(self.domain),
         }

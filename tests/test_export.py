@@ -73,6 +73,7 @@ def card_for(name, model):
 def randomised(model):
     """Gives every weight a value of its own, batch normalisation's moments included."""
     generator = np.random.default_rng(0)
+    model.build_if_known()
     for weight in (*model.encoder.weights, *model.decoder.weights, *model.head.weights):
         noise = generator.normal(0, 0.1, weight.shape)
         weight.assign(1 + np.abs(noise) if "variance" in weight.path else weight.numpy() + noise)

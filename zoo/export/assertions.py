@@ -24,10 +24,9 @@ def batch_of(x: tf.Tensor, shape: tuple[int | None, ...], takes: str) -> tf.Tens
     # shape with it; a placeholder hides where x comes from.
     hidden = tf.raw_ops.PlaceholderWithDefault(input=x, shape=tf.TensorShape(None))
     found, rank = tf.shape(hidden), 1 + len(shape)
-    known = [1 + i for i, size in enumerate(shape) if size is not None]
     # Padded, so that a shape of too few axes can be compared as well.
-    sizes = tf.gather(tf.pad(found, [[0, rank]]), known)
-    right = (tf.size(found) == rank) & tf.reduce_all(sizes == [size for size in shape if size is not None])
+    sizes = tf.pad(found, [[0, rank]])[1:rank]
+    right = (tf.size(found) == rank) & tf.reduce_all([sizes[i] == size for i, size in enumerate(shape) if size])
     wanted = ", ".join("any" if size is None else str(size) for size in (None, *shape))
     message = f"{takes} of shape [{wanted}], got"
     with tf.control_dependencies([tf.debugging.Assert(right, [message, found], summarize=16)]):

@@ -83,6 +83,7 @@ class Card(_Record):
         domain: what the examples are: the domain's name and its arguments, such as the features' `loc` and `scale`.
         noun: what an example is called.
         types: of arrays that `encode` takes; the signature's first.
+        autoregressive: whether the decoder looks at earlier entries of x.
         support: which values the likelihood takes, `unit_interval`, `real` or `categories`.
         metrics: by split, then by name.
         configuration: of the training, every key with its value; of a model without one, its class and hyperparameters.
@@ -100,6 +101,7 @@ class Card(_Record):
     domain: dict[str, Any] = Field(default_factory=lambda: {"name": "images"})
     noun: str = "images"
     types: tuple[str, ...] = ("float32", "uint8", "float64")
+    autoregressive: bool = False
     support: str = "real"
     metrics: dict[str, dict[str, Figure]] = Field(default_factory=dict)
     configuration: dict[str, Any] = Field(default_factory=dict)

@@ -58,10 +58,10 @@ def encode_file(
     try:
         # Opened first, so that a place that cannot be written shows before the work is done.
         with replacing(to) as sibling, sibling.open("wb") as file:
-            encode = load_export(export).encode
+            loaded = load_export(export)
             for start in range(0, len(loc), batch_size):
                 rows = slice(start, start + batch_size)
-                posterior = _answer(encode, x[rows], source)
+                posterior = _answer(loaded.encode, x[rows], source)
                 loc[rows], scale[rows] = posterior["loc"], posterior["scale"]
                 if progress:
                     progress("encoding", min(rows.stop / len(loc), 1.0))

@@ -26,15 +26,14 @@ def endpoints(model: Any) -> tuple[dict[str, Endpoint], dict[str, str]]:
         # The first type is the signature's.
         found[name] = made(first, *others)
         found |= {f"{name}_{dtype}": made(dtype) for dtype in others}
-    left_out: dict[str, str] = {}
-    for name, function in (("decode", _decode), ("sample", _sample)):
-        try:
-            found[name] = function(model)
-        except (ValueError, NotImplementedError) as error:
-            if name == "decode" and not model.autoregressive:
-                raise
-            left_out[name] = (str(error).splitlines() or [type(error).__name__])[0]
-    return found, left_out
+    if model.autoregressive and None in model.example_shape:
+        return found, dict.fromkeys(("decode", "sample"), "examples of any size, so nobody says when one is complete")
+    found["decode"] = _decode(model)
+    try:
+        found["sample"] = _sample(model)
+    except (ValueError, NotImplementedError) as error:  # a prior that cannot be drawn from
+        return found, {"sample": (str(error).splitlines() or [type(error).__name__])[0]}
+    return found, {}
 
 
 def _encode(model: Any) -> Callable[[tf.Tensor], Answers]:

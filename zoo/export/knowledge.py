@@ -12,7 +12,12 @@ _KERAS = {"name", "trainable", "dtype"}
 
 
 def examples(model: Any) -> dict[str, Any]:
-    """What the model takes, by the names of a card's fields."""
+    """What the model takes, by the names of a card's fields.
+
+    Raises:
+        ValueError: a model that is not built, and whose encoder does not say what it takes.
+    """
+    require_built(model)
     kind = type(model.domain).__name__
     name = next((name for name, known in DOMAINS.items() if known == kind), kind)
     return {
@@ -21,8 +26,17 @@ def examples(model: Any) -> dict[str, Any]:
         "domain": {"name": name, **_plain(model.domain.get_config())},
         "noun": model.domain.noun,
         "types": model.domain.types,
+        "autoregressive": bool(model.autoregressive),
         "support": model.likelihood.support,
     }
+
+
+def require_built(model: Any) -> None:
+    """Builds the model where its encoder says what it takes; raises ValueError otherwise."""
+    model.build_if_known()
+    if not model.built:
+        name = type(model).__name__
+        raise ValueError(f"{name}: has no weights yet; build it, or call it on examples, before exporting")
 
 
 def hyperparameters(model: Any) -> dict[str, Any]:

@@ -82,9 +82,7 @@ def _endpoints(card: Any, shape: str) -> str:
     }
     table = "\n".join(row for name, row in rows.items() if name not in card.left_out)
     first, *others = card.types
-    more = (
-        f"; {' and '.join(f'`encode_{name}`, `reconstruct_{name}` take {name}' for name in others)}" if others else ""
-    )
+    more = f"; `encode_T` and `reconstruct_T` take T, for T = {' and '.join(others)}" if others else ""
     lines = [
         "| endpoint | takes | gives |",
         "|---|---|---|",
@@ -93,12 +91,17 @@ def _endpoints(card: Any, shape: str) -> str:
         "Any batch size; an empty batch gives an empty answer. What has another shape, or values that no example can",
         f"have, is refused. As signatures, `encode` and `reconstruct` take {first}{more}.",
     ]
-    loc, scale = card.domain.get("loc"), card.domain.get("scale")
-    if loc is not None or scale is not None:
+    if {"loc", "scale"} & {name for name, value in card.domain.items() if value is not None}:
         lines += [
             "",
             "Examples go in in their own units. Reconstructions and samples are standardised, (x − loc) / scale for",
-            f"each entry of the last axis, with loc = {loc or 0} and scale = {scale or 1}.",
+            "each entry of the last axis; `loc` and `scale` are in `assets.extra/card.json`, under `domain`.",
+        ]
+    if card.autoregressive:
+        lines += [
+            "",
+            "The decoder looks at earlier entries of x: `reconstruct` gives each entry's mean given those before it in",
+            "the example, `decode` and `sample` each entry's mean given the means before it.",
         ]
     lines += [f"\nThere is no `{name}`: {reason}." for name, reason in card.left_out.items()]
     return "\n".join(lines)

@@ -8,6 +8,7 @@ from typing import Any
 
 from zoo.domains.domain import times
 from zoo.export.card import CARD, Card, checksum
+from zoo.export.knowledge import require_built
 from zoo.files import replacing
 
 SAVED_MODEL = "saved_model.pb"
@@ -25,7 +26,7 @@ def export_model(model: Any, directory: Path, card: Card | None = None) -> Path:
     The export appears whole or not at all. One that is there is replaced; if anything fails, it stays as it was.
 
     Args:
-        model: built.
+        model: any of the zoo's.
         directory: of the export.
         card: its `checksum` is filled in; by default what the model knows of itself.
 
@@ -33,8 +34,8 @@ def export_model(model: Any, directory: Path, card: Card | None = None) -> Path:
         The directory.
 
     Raises:
-        ValueError: a directory that holds something else or cannot be written, a model that is not built, or the card
-            of another model.
+        ValueError: a directory that holds something else or cannot be written, a model that is not built
+            and whose encoder does not say what it takes, or the card of another model.
 
     Warns:
         UserWarning: an endpoint that the model cannot have.
@@ -44,10 +45,7 @@ def export_model(model: Any, directory: Path, card: Card | None = None) -> Path:
 
     from zoo.export.endpoints import endpoints
 
-    if not model.built:
-        raise ValueError(
-            f"{type(model).__name__}: has no weights yet; build it, or call it on examples, before exporting"
-        )
+    require_built(model)
     card = card or Card.of_model(model)
     for what, theirs, ours in (
         ("examples", times(card.example_shape), times(model.example_shape)),

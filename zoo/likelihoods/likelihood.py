@@ -138,11 +138,11 @@ class Conditional:
     def _in_order(self, next_x: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]) -> tf.Tensor:
         """Fills x along the first axis of an example, for images along its first two, row by row."""
         assert self.step is not None and self.shape is not None
-        step, shape = self.step, self.shape
-        static = tf.get_static_value(shape[1:])
-        if static is None:
+        step, start = self.step, tf.zeros(self.shape)
+        # Of the zeros and not of the shape, which is a tensor: in a graph only they know its fixed parts.
+        places = start.shape[1:].as_list()
+        if None in places:
             raise ValueError("sample: the examples have no fixed size, which an autoregressive decoder needs to start")
-        places = [int(n) for n in static]
         ordered = places[:2] if len(places) == 3 else places[:1]
         count = math.prod(ordered)
 
@@ -151,6 +151,6 @@ class Conditional:
             here = tf.reshape(here, [1, *ordered, *[1] * (len(places) - len(ordered))])
             return i + 1, tf.where(here, tf.cast(next_x(step(x), i), x.dtype), x)
 
-        start = tf.ensure_shape(tf.zeros(shape), [None, *places])
+        start = tf.ensure_shape(start, [None, *places])
         shapes = [tf.TensorShape([]), start.shape]
         return tf.while_loop(lambda i, _: i < count, fill, [tf.constant(0), start], shape_invariants=shapes)[1]

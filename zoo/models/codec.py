@@ -157,7 +157,7 @@ class Codec(Checked):
 
     # ── For use elsewhere ────────────────────────────────────────────────────────────────────────────────────
 
-    def encoder_model(self, output: Literal["loc", "scale"] | None = None) -> EncoderModel:
+    def encoder_model(self, output: Literal["loc"] | None = None) -> EncoderModel:
         """The encoder with head and preparation as a Keras model: raw examples → `{"loc": …, "scale": …}`.
 
         Its layers are this model's own: what trains it moves this model too. A saved and loaded one is independent.
@@ -167,10 +167,11 @@ class Codec(Checked):
             ...                                keras.layers.Dense(10)])
 
         Args:
-            output: gives this alone, as a `keras.Sequential` needs it.
+            output: `loc` gives the means alone, one tensor, as a `keras.Sequential` needs it.
 
         Raises:
-            ValueError: a model that is not built, or whose posterior is not one head on the encoder's features.
+            ValueError: another output, a model that is not built, or one whose posterior is not a single head on the
+                encoder's features.
         """
         self.build_if_known()
         return encoder_of(self, output)
@@ -193,7 +194,6 @@ class Codec(Checked):
                 f"export: format must be 'tf_saved_model', got {format!r}; for others there is "
                 f"model.encoder_model().export(…, format={format!r})"
             )
-        self.build_if_known()
         export_model(self, Path(filepath), card)
 
     def _require_normalised(self, where: str) -> None:

@@ -9,8 +9,6 @@ import tensorflow as tf
 
 from zoo import domains
 
-OUTPUTS = (None, "loc", "scale")
-
 
 @keras.saving.register_keras_serializable("zoo")
 class EncoderModel(keras.Model):
@@ -20,13 +18,9 @@ class EncoderModel(keras.Model):
     must hand them on as integers: `keras.Input(shape, dtype="uint8")`, for Keras casts them to floats otherwise.
 
     Args:
-        network: prepared examples → `{"loc": [batch, dim], "scale": [batch, dim]}`.
+        network: prepared examples → `{"loc": [batch, dim], "scale": [batch, dim]}`, or one tensor [batch, dim].
         domain: what the examples are.
         support: what the VAE's likelihood takes; under `unit_interval` images beyond [0, 1] are refused.
-        output: `loc` or `scale` gives this alone; None both.
-
-    Raises:
-        ValueError: another output.
     """
 
     def __init__(
@@ -34,22 +28,19 @@ class EncoderModel(keras.Model):
         network: keras.Model,
         domain: str | dict | domains.Domain,
         support: str = "real",
-        output: str | None = None,
         **kwargs: Any,
     ) -> None:
         # Float32 also under mixed precision: bytes would lose nothing, but other examples would.
         super().__init__(**{"dtype": "float32", **kwargs})
-        if output not in OUTPUTS:
-            raise ValueError(f"encoder_model: output must be 'loc', 'scale' or None, got {output!r}")
         self.network = network
         self.support = support
-        self.chosen = output
         # Past Keras's attribute tracking, for it is no layer.
         self.__dict__["domain"] = domains.get(domain)
-        self.built = True
+        # Builds it; Keras exports only what has been called.
+        self(keras.Input(network.input_shape[1:]))
 
     def call(self, x: tf.Tensor, training: bool | None = None) -> Any:
-        """Examples [batch, ...] → `{"loc": [batch, dim], "scale": [batch, dim]}`, or one of them."""
+        """What the network gives, for raw examples [batch, ...]."""
         prepared = self.domain.prepare(x)
         if x.dtype.is_floating:
             message = (
@@ -59,8 +50,7 @@ class EncoderModel(keras.Model):
             count = self.domain.invalid(prepared, self.support)
             with tf.control_dependencies([tf.debugging.Assert(count == 0, [message, count])]):
                 prepared = tf.identity(prepared)
-        found = self.network(prepared, training=training)
-        return found if self.chosen is None else found[self.chosen]
+        return self.network(prepared, training=training)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, the network included."""
@@ -70,7 +60,6 @@ class EncoderModel(keras.Model):
             "network": serialise(self.network),
             "domain": serialise(self.domain),
             "support": self.support,
-            "output": self.chosen,
         }
 
     @classmethod
@@ -83,6 +72,8 @@ class EncoderModel(keras.Model):
 def encoder_of(model: Any, output: str | None) -> EncoderModel:
     """The encoder model of a VAE, made of its own layers. Raises as `Codec.encoder_model`."""
     name = type(model).__name__
+    if output not in (None, "loc"):
+        raise ValueError(f"encoder_model: output must be 'loc', or None for loc and scale, got {output!r}")
     if not model.built:
         raise ValueError(f"{name}: has no weights yet; build it, or call it on examples, before encoder_model()")
     if not model.has_plain_posterior():
@@ -93,6 +84,10 @@ def encoder_of(model: Any, output: str | None) -> EncoderModel:
     x = keras.Input(model.example_shape, name="prepared")
     # Not decided here whether it trains: that is told with each call.
     features, _ = model.features(x, training=None)  # type: ignore[arg-type]
-    loc, scale = model.head(features)
-    network = keras.Model(x, {"loc": loc, "scale": scale}, name="posterior")
-    return EncoderModel(network, model.domain, model.likelihood.support, output)
+    if output == "loc":
+        # Without the scale's layer, whose weights would get no gradient.
+        outputs = model.head.loc(model.head.flatten(features))
+    else:
+        outputs = dict(zip(("loc", "scale"), model.head(features), strict=True))
+    network = keras.Model(x, outputs, name="posterior")
+    return EncoderModel(network, model.domain, model.likelihood.support)

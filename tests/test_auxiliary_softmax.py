@@ -3,11 +3,13 @@
 import itertools
 import json
 import math
+from dataclasses import replace
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
 import zoo
 from zoo import experiments
@@ -16,7 +18,6 @@ from zoo.data.pipeline import training_pipeline
 from zoo.experiments import configurations
 from zoo.experiments.run_directory import RunDirectory
 from zoo.experiments.schema import ConfigurationError, method_parameters
-from zoo.models.batch import Batch
 from zoo.models.labels import ExampleLabels
 from zoo.networks import build
 
@@ -29,6 +30,7 @@ def make(method=zoo.AuxiliarySoftmaxVAE, seed=0, **arguments):
     networks = build("mlp", SHAPE, LATENTS, depth=1, width=16)
     arguments = {"examples": EXAMPLES, "classifier_width": 8, **arguments}
     model = method(*networks, LATENTS, seed=seed, **arguments)
+    model.build_if_known()
     # Untrained biases are 0, and the classifier's answers nearly uniform.
     generator = np.random.default_rng(1)
     for weight in model.trainable_weights:
@@ -48,6 +50,19 @@ def tensors(n=8):
     return {name: tf.constant(value) for name, value in numbered(n).items()}
 
 
+def weights_of(model):
+    """The weight of each term of a step."""
+    batch = model.batch(tensors(), training=True)
+    return {name: float(term.weight) for name, term in model.loss_terms(batch, model.infer(batch)).items()}
+
+
+def values_at(model, batch, z):
+    """What the rate is made of at codes z [samples, batch, dim], by name."""
+    latents = model.infer(batch)
+    found = model.sampled_rate(batch, latents, latents.posterior.along(tf.constant(z)))
+    return {name: term.value.numpy() for name, term in found.items()}
+
+
 def softmax(logits):
     powers = np.exp(logits - logits.max(-1, keepdims=True))
     return powers / powers.sum(-1, keepdims=True)
@@ -63,14 +78,17 @@ def test_the_parts_add_up_to_the_monte_carlo_rate(labels, dimensions):
     arguments = {"labels": labels, "label_dimensions": dimensions, "alpha": 0.7, "beta": 0.7}
     model = make(information="cross_entropy", **arguments)
     data = numbered()
-    latents = model.infer(data["x"], True)
-    rate = latents.log_ratio(latents.sample()).numpy()
+    latents = model.infer(model.batch(data, True))
+    rate = latents.path.log_ratio().numpy()
+    # With fewer labels than examples, Eq. 10 leaves log(N/V) of the rate to nobody.
+    shared = rate - math.log(EXAMPLES / (labels or EXAMPLES))
     terms = {name: value.numpy() for name, value in model.objective(tensors(), training=True).items()}
     assert np.ptp(terms["softmax_information"]) > 0.1 or labels == 1
-    np.testing.assert_allclose(terms["softmax_information"] + terms["softmax_marginal_kl"], rate, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(terms["softmax_rate"], rate, rtol=1e-4, atol=1e-5)
+    parts = terms["softmax_information"] + terms["softmax_marginal_kl"]
+    np.testing.assert_allclose(parts, shared, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(terms["softmax_rate"], shared, rtol=1e-4, atol=1e-5)
     # α = β is a β-VAE; the closed form is no part of the loss.
-    expected = terms["distortion"] + 0.7 * rate + terms["cross_entropy"]
+    expected = terms["distortion"] + 0.7 * shared + terms["cross_entropy"]
     np.testing.assert_allclose(terms["loss"], expected, rtol=1e-5)
     np.testing.assert_allclose(terms["rate"], latents.rate(), rtol=1e-5)
     # The cross-entropy is on the other side of the same probability.
@@ -83,9 +101,9 @@ def test_the_joint_label_is_the_product_of_its_dimensions(information):
     sizes = [2, 3, 4]
     model = make(label_dimensions=sizes, information=information)
     data, z = numbered(), tf.random.stateless_normal([5, 8, LATENTS], [0, 0])
-    batch = Batch(data["x"], data["x"], tf.constant(data["index"]))
-    latents = model.infer(data["x"], True)
-    found = model.sampled_rate(batch, latents, z, True)
+    batch = model.batch(data, training=True)
+    found = values_at(model, batch, z)
+    log_ratio = model.infer(batch).posterior.along(z).log_ratio()
     digits = np.split(model.classifier(tf.reshape(z, [-1, LATENTS])).numpy().astype(float), [2, 5], axis=1)
     parts = [softmax(d).reshape(5, 8, -1) for d in digits]
     tuples = list(itertools.product(*map(range, sizes)))
@@ -97,10 +115,10 @@ def test_the_joint_label_is_the_product_of_its_dimensions(information):
     # 24 tuples, of which the examples use 20.
     by_form = {"entropy": -entropy, "cross_entropy": log_probability}
     np.testing.assert_allclose(found[PARTS[0]], math.log(20) + by_form[information], rtol=1e-4, atol=1e-4)
-    marginal = latents.log_ratio(z).numpy() - math.log(20) - log_probability
+    marginal = log_ratio.numpy() - math.log(20) - log_probability
     np.testing.assert_allclose(found[PARTS[1]], marginal, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(found[PARTS[2]], found[PARTS[0]] + found[PARTS[1]], rtol=1e-5)
-    np.testing.assert_allclose(found["rate"], latents.log_ratio(z), rtol=1e-5)
+    np.testing.assert_allclose(found["rate"], log_ratio, rtol=1e-5)
 
 
 def test_each_part_has_its_weight_and_grows_during_warm_up():
@@ -134,46 +152,93 @@ def mixture():
     return loc, scale, z, (own - marginal).mean(), (marginal - log_p).mean()
 
 
-def trained(loc, scale, **arguments):
-    """A model of 64 images whose encoder gives these Gaussians and is held, with its classifier trained; the images."""
+def held(loc, scale, **arguments):
+    """A model of 64 images whose encoder gives these Gaussians, and their batch."""
     keras.utils.set_random_seed(0)
     pixels = keras.Input((8, 8, 1))
     encoder = keras.Model(pixels, keras.layers.Flatten()(pixels))
     decoder = keras.Sequential([keras.Input((2,)), keras.layers.Dense(64), keras.layers.Reshape((8, 8, 1))])
     arguments = {"classifier_width": 128, "examples": COMPONENTS, "alpha": 0.0, "beta": 0.0, **arguments}
     model = zoo.AuxiliarySoftmaxVAE(encoder, decoder, 2, seed=0, **arguments)
+    model.build_if_known()
     model.head.set_weights([loc, np.zeros(2), np.log(np.expm1(scale - 1e-6)), np.zeros(2)])
-    model.head.trainable = decoder.trainable = False
     # One bright pixel each.
     x = np.eye(COMPONENTS, dtype="float32").reshape(-1, 8, 8, 1)
-    batch = {"x": np.repeat(x, 8, axis=0), "index": np.repeat(np.arange(COMPONENTS), 8)}
+    return model, model.batch({"x": x, "index": np.arange(COMPONENTS)}, training=False)
+
+
+def trained(loc, scale, **arguments):
+    """The same with its classifier trained, and nothing else."""
+    model, held_out = held(loc, scale, **arguments)
+    model.head.trainable = model.decoder.trainable = False
+    batch = {"x": np.repeat(held_out.x, 8, axis=0), "index": np.repeat(np.arange(COMPONENTS), 8)}
     model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.01, 600)))
     model.fit(tf.data.Dataset.from_tensors(batch).repeat(600), verbose=0)
-    return model, Batch(tf.constant(x), tf.constant(x), tf.range(COMPONENTS))
+    return model, held_out
 
 
 def test_information_is_that_of_the_enumerated_mixture(mixture):
     loc, scale, z, information, marginal = mixture
     assert 1.5 < information < 3.5 < math.log(COMPONENTS)
     model, batch = trained(loc, scale)
-    latents = model.infer(batch.x)
     # Held-out images have no numbers: the entropy does for both parts.
-    for form, given in (("entropy", batch), ("cross_entropy", batch), ("entropy", Batch(batch.x, batch.x))):
+    for form, given in (("entropy", batch), ("cross_entropy", batch), ("entropy", replace(batch, index=None))):
         model.information = form
-        parts = model.sampled_rate(given, latents, tf.constant(z), False)
-        assert abs(float(tf.reduce_mean(parts[PARTS[0]])) - information) < 0.05
-        assert abs(float(tf.reduce_mean(parts[PARTS[1]])) - marginal) < 0.05
+        parts = values_at(model, given, z)
+        assert abs(parts[PARTS[0]].mean() - information) < 0.05
+        assert abs(parts[PARTS[1]].mean() - marginal) < 0.05
 
 
 def test_fewer_labels_cap_the_information(mixture):
     loc, scale, z, *_ = mixture
     # Ten times as far apart: a sample says its component.
     model, batch = trained(10 * loc, scale, labels=8)
-    latents = model.infer(batch.x)
     for model.information in ("entropy", "cross_entropy"):
-        found = model.sampled_rate(batch, latents, tf.constant(z + 9 * loc), False)[PARTS[0]].numpy()
+        found = values_at(model, batch, z + 9 * loc)[PARTS[0]]
         assert found.max() <= math.log(8) + 1e-5
         assert math.log(8) - 0.3 < found.mean()
+
+
+class LabelDensity(keras.layers.Layer):
+    """Logits of the classifier that has learnt q(e|z): log Σ q(z|x) over the images x of each label."""
+
+    def __init__(self, loc, scale, labels):
+        super().__init__()
+        self.parameters, self.labels = (loc, scale), labels
+
+    def call(self, z):
+        density = tfd.MultivariateNormalDiag(*self.parameters).log_prob(z[:, None])
+        apart = [tf.boolean_mask(density, self.labels == e, axis=1) for e in range(max(self.labels) + 1)]
+        return tf.stack([tf.reduce_logsumexp(part, 1) for part in apart], axis=1)
+
+
+@pytest.mark.parametrize("apart", [1.0, 10.0])
+def test_the_marginal_kl_of_shared_labels_is_equation_10(mixture, apart):
+    """Log q(z|x) − log N − log q(e|z) − log p(z), with eight images a label: enumerated, and within its bounds."""
+    loc, scale, z, *_ = mixture
+    loc, z = np.float32(apart) * loc, z[:100] + np.float32(apart - 1) * loc
+    shift = (z[:, :, None] - loc).astype(float) / scale
+    log_q = -0.5 * (shift**2).sum(-1) - np.log(scale).sum(-1) - math.log(2 * math.pi)
+    log_p = -0.5 * (z**2).sum(-1) - math.log(2 * math.pi)
+    own = log_q[:, np.arange(COMPONENTS), np.arange(COMPONENTS)]
+    table = ExampleLabels(COMPONENTS, 8, None, seed=0).table[:, 0]
+    of_label = np.stack([np.logaddexp.reduce(log_q[:, i, table == e], -1) for i, e in enumerate(table)], axis=1)
+    of_all = np.logaddexp.reduce(log_q, -1)
+    printed = own - math.log(COMPONENTS) - (of_label - of_all) - log_p
+    exact = of_all - math.log(COMPONENTS) - log_p
+    # Never above the divergence of q(z) from p(z); below it by what a label's images have in common.
+    assert (printed <= exact + 1e-9).all() and exact.mean() - printed.mean() < math.log(8)
+    assert (exact.mean() - printed.mean() > 0.2) == (apart == 1.0)
+    density = keras.Sequential([keras.Input((2,)), LabelDensity(loc, scale, table)])
+    model, batch = held(loc, scale, labels=8, classifier=density)
+    model.classifier.get_layer("label_logits").set_weights([np.eye(8), np.zeros(8)])
+    for form in ("entropy", "cross_entropy"):
+        model.information = form
+        found = values_at(model, batch, z)
+        if form == "cross_entropy":
+            np.testing.assert_allclose(found[PARTS[1]], printed, rtol=1e-4, atol=1e-3)
+        assert found[PARTS[1]].mean() == pytest.approx(printed.mean(), abs=1e-3)
+        assert found[PARTS[0]].mean() <= math.log(8)
 
 
 # ── Gradients ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -220,7 +285,7 @@ def test_gradients_are_those_through_the_classifier():
     layers = (model.encoder, model.head, model.classifier)
     weights = [w.value for layer in layers for w in layer.trainable_weights]
     with tf.GradientTape(persistent=True) as tape:
-        z = model.infer(data["x"], True).sample()
+        z = model.infer(model.batch(data, True)).z
         log_s = tf.nn.log_softmax(model.classifier(z))
         negative_entropy = tf.reduce_sum(tf.exp(log_s) * log_s, 1)
         surprise = -tf.gather(log_s, model.example_labels.table[data["index"], 0], batch_dims=1)
@@ -248,7 +313,7 @@ def test_a_classifiers_moving_averages_move_once_a_step():
     model.compile("sgd")
     model.evaluate(numbered(), verbose=0)
     np.testing.assert_array_equal(average, 0.0)
-    z = model.infer(images(), True).sample()
+    z = model.infer(model.batch(images(), True)).z
     expected = 0.5 * tf.reduce_mean(model.classifier.layers[1].layers[0](z), 0)
     model.train_on_batch(numbered())
     np.testing.assert_allclose(average, expected, rtol=1e-4)
@@ -261,6 +326,7 @@ def test_iwae_weighs_each_sample_with_the_parts():
     arguments = {"samples": 4, "information": "cross_entropy", "label_dimensions": 2}
     model = make(zoo.combine("auxiliary_softmax", "iwae"), alpha=0.5, beta=0.5, **arguments)
     plain = zoo.IWAE(model.encoder, model.decoder, LATENTS, seed=0, samples=4, beta=0.5)
+    plain.build_if_known()
     plain.head.set_weights(model.head.get_weights())
     found, expected = model.objective(tensors(), True), plain.objective(tensors(), True)
     np.testing.assert_allclose(found["negative_bound"], expected["negative_bound"], rtol=1e-5)
@@ -275,8 +341,10 @@ def test_the_order_of_inheritance_changes_nothing():
     second = type("Second", (zoo.ConsistencyVAE, zoo.IWAE, zoo.AuxiliarySoftmaxVAE), {})
     arguments = {"alpha": 0.5, "beta": 1.5, "samples": 3, "label_dimensions": 2, "translate": 1}
     one, other = make(first, **arguments), make(second, **arguments)
-    other.set_weights(one.get_weights())
-    assert one.loss_weights() == other.loss_weights()
+    for part in ("encoder", "decoder", "head", "classifier"):
+        getattr(other, part).set_weights(getattr(one, part).get_weights())
+    assert weights_of(one) == weights_of(other)
+    assert [weights_of(one)[name] for name in PARTS] == [0.0] * 3
     found, expected = one.objective(tensors(), True), other.objective(tensors(), True)
     assert set(found) == set(expected) >= {"transformed_cross_entropy", "transformed_softmax_information"}
     for name, value in found.items():
@@ -352,10 +420,10 @@ def test_with_index_numbers_arrays_and_data_sets():
 class Recorder(zoo.AuxiliarySoftmaxVAE):
     """Keeps the numbers and the images of its batches."""
 
-    def rate_terms(self, batch, latents, training):
-        if training:
+    def rate_terms(self, batch, latents):
+        if batch.training:
             self.seen.append((batch.index.numpy(), batch.original.numpy()))
-        return super().rate_terms(batch, latents, training)
+        return super().rate_terms(batch, latents)
 
 
 def test_fit_brings_each_image_with_its_number():
@@ -398,8 +466,8 @@ def test_evaluation_does_without_numbers():
     found = model.evaluate(images(), verbose=0, return_dict=True)
     assert "cross_entropy" not in found
     model.reset_metrics()
-    z = model.infer(images()).sample()
-    rate = float(tf.reduce_mean(model.infer(images()).log_ratio(z)))
+    latents = model.infer(model.batch(images(), False))
+    z, rate = latents.z, float(tf.reduce_mean(latents.path.log_ratio()))
     log_s = tf.nn.log_softmax(model.classifier(z))
     information = math.log(EXAMPLES) + float(tf.reduce_mean(tf.reduce_sum(tf.exp(log_s) * log_s, 1)))
     np.testing.assert_allclose(found[PARTS[0]], information, rtol=1e-4)
@@ -468,8 +536,8 @@ def test_a_run_numbers_its_training_split(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"alpha": -0.1}, "alpha must be greater than or equal to 0, got -0.1"),
-        ({"beta": -1}, "beta must be greater than or equal to 0, got -1"),
+        ({"alpha": -0.1}, "alpha must be .* of at least 0.*, got -0.1"),
+        ({"beta": -1}, "beta must be .* of at least 0.*, got -1"),
         ({"examples": 0}, "examples must be greater than or equal to 1, got 0"),
         ({"labels": 0}, "labels must be greater than or equal to 1, got 0"),
         ({"labels": 21}, "labels: 21 is above the number of examples, 20"),
@@ -515,7 +583,7 @@ def test_bad_numbers_elsewhere():
     single = tf.data.Dataset.from_tensor_slices(images())
     with pytest.raises(ValueError, match="index: missing; training needs"):
         model.fit(single.batch(4), verbose=0)
-    with pytest.raises(ValueError, match="index: must be one whole number for each image of the batch"):
+    with pytest.raises(ValueError, match=r"^fit: .*index: must be one whole number for each"):
         model.fit(with_index(single.batch(4)), verbose=0)
     with pytest.raises(
         ValueError, match=r"^fit: index: must lie in 0\.\.19, the numbers of the examples, got 20 21"

@@ -8,7 +8,8 @@ import pytest
 import tensorflow as tf
 
 import zoo
-from zoo.augmentation.images import RandomFlip, RandomResizedCrop, apply_views
+from zoo.augmentation.images import RandomFlip, RandomResizedCrop
+from zoo.augmentation.view import apply_views
 from zoo.models.contrastive import info_nce
 from zoo.networks import build
 
@@ -22,7 +23,9 @@ def make(method=zoo.ContrastiveVAE, normalised=False, **arguments):
         networks = networks._replace(encoder=keras.Sequential([*layers, keras.layers.BatchNormalization()]))
     if method is zoo.ContrastiveVAE:
         arguments = {"views": [], "queue_size": 10, **arguments}
-    return method(*networks, LATENTS, **{"seed": 0, **arguments})
+    model = method(*networks, LATENTS, **{"seed": 0, **arguments})
+    model.build_if_known()
+    return model
 
 
 def compiled(**arguments):
@@ -75,9 +78,11 @@ def test_the_models_term_is_the_loop_over_its_samples(queue_size, elbo_on):
     views, x = [RandomResizedCrop()], tf.constant(images())
     model = make(queue_size=queue_size, elbo_on=elbo_on, views=views, gamma=0.7, beta=2.0)
     view = apply_views(views, x, model.draws(True), "query")
+    batch = model.batch(x, training=True)
+    np.testing.assert_allclose(batch.x, view if elbo_on == "query" else x, atol=1e-6)
     # On the original, the query is a third sample with noise of its own.
-    latents = model.infer(view, True, "posterior" if elbo_on == "query" else "query")
-    queries, keys = unit(latents.sample()), unit(model.keys(x, training=True))
+    latents = model.infer(batch.of(view, "posterior" if elbo_on == "query" else "query"))
+    queries, keys = unit(latents.z), unit(model.keys(batch))
     negatives = model.queue.numpy() if queue_size else None
     terms = model.objective(x, training=True)
     np.testing.assert_allclose(terms["info_nce"], info_nce_by_loop(queries, keys, negatives, 0.1), rtol=1e-4)
@@ -152,12 +157,65 @@ def test_the_queue_is_a_ring_whose_oldest_keys_go_first():
     # Also batches that do not divide the queue, and one that is larger.
     for step, size in enumerate((2, 2, 3, 5, 1, 4, 8)):
         x = images(size, seed=step)
-        for key in unit(model.keys(tf.constant(x), training=True)):
+        for key in unit(model.keys(model.batch(x, training=True))):
             expected[place % 5] = key
             place += 1
         model.train_step(tf.constant(x))
         np.testing.assert_allclose(model.queue.numpy(), expected, atol=1e-6)
         assert int(model.queue_position.numpy()) == place % 5
+
+
+def digits_model(**arguments):
+    keras.utils.set_random_seed(0)
+    networks = build("mlp", (28, 28, 1), LATENTS, depth=1, width=16)
+    model = zoo.ContrastiveVAE(*networks, LATENTS, views=[], seed=0, **arguments)
+    model.compile(keras.optimizers.SGD(0.01))
+    return model
+
+
+@pytest.mark.parametrize("numbered", [False, True])
+def test_negatives_are_the_newest_key_of_each_other_image(numbered):
+    """Three epochs over 24 digits: the queue has places for 60 keys, and still no digit counts twice."""
+    x = zoo.data.load("digits", "train[:24]").images
+    model = digits_model(queue_size=60)
+    # What is in each place: its image's number (None for a random direction), and its key.
+    places = [(None, key) for key in model.queue.numpy()]
+    newest, step = {}, 0
+    for epoch in range(3):
+        for rows in np.split(np.random.default_rng(epoch).permutation(24), 3):
+            data = {"x": x[rows], "index": rows} if numbered else x[rows]
+            batch = model.batch(data, training=True)
+            queries, keys = unit(model.infer(batch).z), unit(model.keys(batch))
+            expected = []
+            for query, key, own in zip(queries, keys, rows, strict=True):
+                counted = [
+                    image is None or (image != own and newest[image] == i) for i, (image, _) in enumerate(places)
+                ]
+                others = np.array([other for (_, other), counts in zip(places, counted, strict=True) if counts])
+                expected += info_nce_by_loop([query], [key], others, 0.1)
+            model.reset_metrics()
+            found = model.train_on_batch(data, return_dict=True)["info_nce"]
+            assert found == pytest.approx(np.mean(expected), rel=1e-4), step
+            for image, key in zip(rows, keys, strict=True):
+                places[step % 60] = (int(image), key)
+                newest[int(image)] = step % 60
+                step += 1
+    # The ring has gone round, and holds more keys than there are images.
+    assert len(newest) == 24 and None not in {image for image, _ in places}
+
+
+@pytest.mark.parametrize("numbered", [False, True])
+def test_an_image_that_is_twice_in_a_batch_has_one_key(numbered):
+    x = zoo.data.load("digits", "train[:6]").images
+    model = digits_model(queue_size=12)
+    for rows in map(np.array, ([0, 1, 0, 2, 0], [0, 2, 0, 1, 0], [3, 3])):
+        model.train_on_batch({"x": x[rows], "index": rows} if numbered else x[rows])
+    owners = model.queue_owners.numpy()
+    assert (owners == -2).sum() == 12 - 4 and len(set(owners[owners >= 0])) == 4
+    # The last keys of 2, of 1, of 0 and of 3.
+    np.testing.assert_array_equal(np.flatnonzero(owners >= 0), [6, 8, 9, 11])
+    if numbered:
+        np.testing.assert_array_equal(owners[[6, 8, 9, 11]], [2, 1, 0, 3])
 
 
 # ── The ELBO's image ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -219,7 +277,7 @@ def test_configurations_round_trip_with_views_of_keras(tmp_path):
     ("arguments", "parts"),
     [
         ({"gamma": -0.1}, ("gamma", "-0.1")),
-        ({"temperature": 0}, ("temperature", "greater than 0")),
+        ({"temperature": 0}, ("temperature", "above 0")),
         ({"temperature": -1.0}, ("temperature",)),
         ({"momentum": 1.01}, ("momentum", "1.01")),
         ({"momentum": -0.01}, ("momentum",)),

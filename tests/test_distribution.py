@@ -33,7 +33,60 @@ CASES = {
         "arguments": {"examples": 19, "label_dimensions": 2, "classifier_width": 8},
     },
     "samples, ragged": {"method": "IWAE", "rows": 19, "arguments": {"samples": 3}},
+    # Every image comes three times, and its older keys are still in the queue.
+    "long queue, numbered": {
+        "method": "ContrastiveVAE",
+        "rows": 19,
+        "epochs": 3,
+        "numbered": True,
+        "evaluated": False,
+        "arguments": {"queue_size": 48, "momentum": 0.5, "views": []},
+    },
+    "long queue": {
+        "method": "ContrastiveVAE",
+        "rows": 19,
+        "epochs": 3,
+        "evaluated": False,
+        "arguments": {"queue_size": 48, "momentum": 0.5, "views": []},
+    },
+    "transformed, ragged": {"method": "ConsistencyVAE", "rows": 19, "arguments": {"translate": 1}},
+    "noise": {"method": "NoiseContrastiveVAE", "rows": 19, "arguments": {"noise_scale": 0.5}},
+    "noise of the decoder": {"method": "NoiseContrastiveVAE", "rows": 19, "arguments": {"noise": "decoder"}},
+    "self critic, ragged": {
+        "method": "InferenceCriticVAE",
+        "rows": 19,
+        "evaluated": False,
+        "arguments": {"direction": "both"},
+    },
+    "hybrid critic, model's side": {
+        "method": "InferenceCriticVAE",
+        "evaluated": False,
+        "arguments": {"critic": "hybrid", "side": "model", "critic_temperature": 5.0},
+    },
+    "neural critic": {"method": "InferenceCriticVAE", "evaluated": False, "arguments": {"critic": "neural"}},
 }
+# Every method at once.
+ALL = {
+    "method": ["contrastive", "consistency", "triplet", "noise_contrastive", "critic", "auxiliary_softmax", "iwae"],
+    "rows": 19,
+    "numbered": True,
+    "evaluated": False,
+    "arguments": {
+        "queue_size": 48,
+        "momentum": 0.5,
+        "views": [],
+        "translate": 1,
+        "critic": "hybrid",
+        "examples": 19,
+        "classifier_width": 8,
+        "samples": 2,
+    },
+}
+# Digits of half precision: sums over a batch's halves differ in the last one.
+POLICIES = {"float32": 1e-5, "mixed_float16": 2e-3, "mixed_bfloat16": 2e-2}
+# A single step without momentum is as long as rate · limit, however the loss was scaled.
+CLIPPED = {"rows": BATCH, "momentum": 0.0, "policy": "mixed_float16", "evaluated": False, "arguments": {}}
+CLIPS = {"global_clipnorm": 0.01, "clipnorm": 0.01, "clipvalue": 0.001}
 CONVOLUTIONS = {
     "method": "ContrastiveVAE",
     "network": "conv",
@@ -43,8 +96,15 @@ CONVOLUTIONS = {
 }
 
 
+def every_case():
+    """All of them by name; those behind `CASES` are compared in other ways."""
+    mixed = {policy: {**ALL, "policy": policy} for policy in POLICIES}
+    clipped = {name: {**CLIPPED, "clip": {name: limit}} for name, limit in CLIPS.items()}
+    return {**CASES, **mixed, **clipped}
+
+
 def train(strategy, method="VAE", network="mlp", rows=24, weighted=False, numbered=False, **options):
-    """Trains for an epoch: the metrics, and the weights before and after, the latter on each replica."""
+    """Trains: the metrics of the last epoch, and the weights before and after, the latter on each replica."""
     import keras
 
     import zoo
@@ -56,14 +116,17 @@ def train(strategy, method="VAE", network="mlp", rows=24, weighted=False, number
     x = generator.random((rows, *shape)).astype("float32")
     sample_weight = generator.random(rows).astype("float32") if weighted else None
     keras.utils.set_random_seed(0)
+    keras.config.set_dtype_policy(options.get("policy", "float32"))
+    kind = getattr(zoo, method) if isinstance(method, str) else zoo.combine(*method)
     with strategy.scope():
         size = {} if network == "conv" else {"depth": 1, "width": 16}
-        model = getattr(zoo, method)(*build(network, shape, LATENTS, **size), LATENTS, seed=1, **options["arguments"])
-        model.compile(keras.optimizers.SGD(0.1, momentum=0.9, **clip))
+        model = kind(*build(network, shape, LATENTS, **size), LATENTS, seed=1, **options["arguments"])
+        model.compile(keras.optimizers.SGD(0.1, options.get("momentum", 0.9), **clip))
     before = [w.numpy() for w in model.weights]
     given = zoo.data.with_index(x) if numbered else x
-    history = model.fit(given, sample_weight=sample_weight, batch_size=BATCH, shuffle=False, verbose=0).history
-    metrics = {name: values[0] for name, values in history.items()}
+    recipe = {"batch_size": BATCH, "epochs": options.get("epochs", 1), "shuffle": False, "verbose": 0}
+    history = model.fit(given, sample_weight=sample_weight, **recipe).history
+    metrics = {name: values[-1] for name, values in history.items()}
     if options.get("evaluated", True):
         # An odd batch: one replica has an image more than the other.
         held_out = model.evaluate(x, batch_size=BATCH - 1, verbose=0, return_dict=True)
@@ -78,7 +141,7 @@ def main(name, folder):
 
     devices = 2 if name == "mirrored" else None
     results = {}
-    cases = CASES if name == "default" else {**CASES, "convolutions": CONVOLUTIONS}
+    cases = every_case() if name == "default" else {**every_case(), "convolutions": CONVOLUTIONS}
     for case, arguments in cases.items():
         # Asked for anew each time, as a search with several trainings in one process does.
         results[case] = train(replicas.strategy(name, devices), **arguments)
@@ -118,7 +181,7 @@ def test_two_devices_take_the_steps_of_one(results, case):
     trained = [i for i, name in enumerate(one["names"]) if "kernel" in name]
     for i in trained:
         assert np.abs(np.subtract(one["before"][i], alone[i])).max() > 1e-3
-    assert alone[one["names"].index("0 step")] == 3
+    assert alone[one["names"].index("0 step")] == 3 * CASES[case].get("epochs", 1)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -127,6 +190,46 @@ def test_two_devices_report_the_metrics_of_one(results, case):
     assert one.keys() == two.keys() >= {"loss", "distortion", "rate", "elbo"}
     for name, value in one.items():
         assert two[name] == pytest.approx(value, rel=1e-5), name
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_two_devices_take_the_steps_of_one_with_all_methods_at_once(results, policy):
+    one, two = results["default"][policy], results["mirrored"][policy]
+    alone = [replicas[0] for replicas in one["replicas"]]
+    moved = max(np.abs(np.subtract(b, a)).max() for n, b, a in zip(one["names"], one["before"], alone, strict=True)
+                if "kernel" in n)  # fmt: skip
+    assert moved > 0.02
+    tolerance = POLICIES[policy] * (1 if policy == "float32" else moved)
+    for name, expected, replicas in zip(one["names"], alone, two["replicas"], strict=True):
+        for found in replicas:
+            difference = np.abs(np.subtract(found, expected)).max()
+            # Whose key is where does not depend on precision.
+            assert difference <= (0 if "owners" in name else tolerance), name
+    for name, value in one["metrics"].items():
+        assert two["metrics"][name] == pytest.approx(value, rel=POLICIES[policy]), name
+
+
+@pytest.mark.parametrize("clip", CLIPS)
+@pytest.mark.parametrize("devices", ["default", "mirrored"])
+def test_half_precision_clips_the_gradient_of_the_global_batch(results, devices, clip):
+    """By SGD's rate times the limit: of all weights together, of each one, or of each entry."""
+    found = results[devices][clip]
+    steps = [
+        np.subtract(before, replicas[0])
+        for name, before, replicas in zip(found["names"], found["before"], found["replicas"], strict=True)
+        if "kernel" in name or "bias" in name
+    ]
+    limit = 0.1 * CLIPS[clip]
+    if clip == "global_clipnorm":
+        assert np.sqrt(sum(np.square(step).sum() for step in steps)) == pytest.approx(limit, rel=1e-3)
+    elif clip == "clipnorm":
+        norms = [np.sqrt(np.square(step).sum()) for step in steps]
+        assert max(norms) == pytest.approx(limit, rel=1e-3) and np.mean(np.isclose(norms, limit, rtol=1e-3)) > 0.5
+    else:
+        assert max(np.abs(step).max() for step in steps) == pytest.approx(limit, rel=1e-3)
+    other = results["mirrored" if devices == "default" else "default"][clip]
+    difference = largest_difference([r[0] for r in found["replicas"]], [r[0] for r in other["replicas"]])
+    assert difference < 0.02 * limit
 
 
 def test_clipping_bites(results):

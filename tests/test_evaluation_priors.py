@@ -9,8 +9,8 @@ from tensorflow_probability import distributions as tfd
 import zoo
 from zoo import data, metrics
 from zoo.experiments import evaluation
+from zoo.models.codec import Codes
 from zoo.models.noise_contrastive import optimal_prior_variance, tuned_prior_variance
-from zoo.models.vae import Posterior
 from zoo.networks import build
 
 SHAPE, LATENTS = (5, 4, 1), 3
@@ -84,7 +84,7 @@ def test_the_tuned_variance_is_that_of_a_grid_search(spread, inside, bound):
     loc, scale = size * generator.normal(size=(300, 2)), size * generator.uniform(0.5, 1.5, (300, 2))
     grid = np.linspace(*sorted([1.0, bound]), 2001)
     best = grid[np.argmin([metrics.rate(loc, scale, variance).mean() for variance in grid])]
-    found = tuned_prior_variance(Posterior(loc, scale), bound)
+    found = tuned_prior_variance(Codes(loc, scale), bound)
     assert found == pytest.approx(best, abs=grid[1] - grid[0])
     assert (min(1.0, bound) < found < max(1.0, bound)) == inside
 

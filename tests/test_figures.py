@@ -440,9 +440,9 @@ def test_noise_of_the_decoder_is_that_of_the_model(trained, monkeypatch):
     monkeypatch.setattr(model, "noise", "decoder")
     # Brighter than any image, so that no other noise is taken for it.
     bright = np.full((1, 28, 28, 1), 5, np.float32)
-    monkeypatch.setattr(type(model), "noise_images", lambda self, batch, training: np.repeat(bright, len(batch.x), 0))
+    monkeypatch.setattr(type(model), "noise_examples", lambda self, batch: np.repeat(bright, len(batch.x), 0))
     monkeypatch.setattr(figures, "data_and_noise", lambda found, scales: found)
     _, noise = plot("noise", runs, images=50)["noise-seed0"]
-    posterior = model.infer(bright)
-    drawn = (noise - posterior.code()) / posterior.scale()
+    latents = model.infer(model.batch(bright, training=False))
+    drawn = (noise - latents.code()) / latents.scale()
     np.testing.assert_allclose([np.mean(drawn), np.std(drawn)], [0, 1], atol=0.15)

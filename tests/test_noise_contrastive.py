@@ -16,10 +16,11 @@ import zoo
 from zoo import data, metrics
 from zoo.experiments import configurations
 from zoo.experiments.schema import ConfigurationError
-from zoo.latents.posterior import Group, Latents, gaussian
+from zoo.latents.posterior import Latents, Posterior
+from zoo.latents.prior import Prior
 from zoo.likelihoods import Bernoulli, Gaussian
-from zoo.models.batch import Batch
 from zoo.networks import build
+from zoo.networks.normalization import FusedBatchNormalization
 from zoo.randomness import Draws
 
 SHAPE, LATENTS = (5, 4, 1), 3
@@ -43,10 +44,6 @@ def normalised():
 
 def images(n=12, seed=0):
     return np.random.default_rng(seed).random((n, *SHAPE)).astype("float32")
-
-
-def batch_of(x):
-    return Batch(tf.constant(x), tf.constant(x))
 
 
 # ── The term ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -85,22 +82,30 @@ def test_the_noise_rate_is_tfps_divergence_from_the_wide_prior(arguments, traini
     np.testing.assert_allclose(terms["rate"], metrics.rate(loc, scale), rtol=1e-4)
 
 
+class Chain(Prior):
+    """Two groups, the second around a multiple of the first."""
+
+    def conditional(self, group, above, size):
+        return tfd.Normal(tf.fill([size], 0.5), 2.0) if group == 0 else tfd.Normal(1.5 * above[..., :size], 0.7)
+
+
 def test_every_latent_group_gets_a_wider_prior():
     generator = np.random.default_rng(1)
-
-    def normal(shape):
-        return generator.normal(size=shape).astype("float32"), generator.uniform(0.5, 2, shape).astype("float32")
-
-    shapes = [(4, 2), (4, 3, 3, 2)]
-    parameters = [(normal(shape), normal(shape)) for shape in shapes]
-    groups = [Group(gaussian(*map(tf.constant, q)), gaussian(*map(tf.constant, p)), tf.zeros(q[0].shape))
-              for q, p in parameters]  # fmt: skip
-    expected = np.zeros(4)
-    for (loc, scale), (mean, deviation) in parameters:
-        kl = tfd.kl_divergence(tfd.Normal(loc, scale), tfd.Normal(mean, 2.5 * deviation)).numpy()
-        expected += kl.reshape(4, -1).sum(1)
-    np.testing.assert_allclose(Latents(*groups).rate(prior_scale=2.5), expected, rtol=1e-5)
-    np.testing.assert_array_equal(Latents(*groups).rate(), Latents(*groups).rate(prior_scale=1.0))
+    loc, noise = generator.normal(size=(2, 4, 5)).astype("float32")
+    scale = generator.uniform(0.5, 2, (4, 5)).astype("float32")
+    conditionals = [
+        lambda above: tfd.Normal(loc[:, :3], scale[:, :3]),
+        lambda above: tfd.Normal(loc[:, 3:] - above[..., :2], scale[:, 3:]),
+    ]
+    prior = Chain()
+    latents = Latents(Posterior(conditionals, [3, 2], prior), tf.constant(noise))
+    first = loc[:, :3] + scale[:, :3] * noise[:, :3]
+    np.testing.assert_allclose(latents.z[:, 3:], loc[:, 3:] - first[:, :2] + scale[:, 3:] * noise[:, 3:], rtol=1e-5)
+    expected = tfd.kl_divergence(tfd.Normal(loc[:, :3], scale[:, :3]), tfd.Normal(0.5, 2.5 * 2.0)).numpy().sum(1)
+    below = tfd.Normal(loc[:, 3:] - first[:, :2], scale[:, 3:])
+    expected += tfd.kl_divergence(below, tfd.Normal(1.5 * first[:, :2], 2.5 * 0.7)).numpy().sum(1)
+    np.testing.assert_allclose(latents.rate(prior.widened(2.5)), expected, rtol=1e-5)
+    np.testing.assert_array_equal(latents.rate(), latents.rate(prior.widened(1.0)))
 
 
 def test_the_loss_weighs_the_noise_rate_by_delta_and_warm_up_leaves_it_alone():
@@ -127,8 +132,10 @@ def test_without_delta_it_is_the_beta_vae_to_the_last_bit(noise):
     losses, plain = trained(zoo.VAE)
     own_losses, model = trained(zoo.NoiseContrastiveVAE, delta=0.0, noise=noise)
     assert losses == own_losses
-    for this, that in zip(plain.get_weights(), model.get_weights(), strict=True):
-        np.testing.assert_array_equal(this, that)
+    for part in ("encoder", "decoder", "head"):
+        weights = (getattr(each, part).get_weights() for each in (plain, model))
+        for this, that in zip(*weights, strict=True):
+            np.testing.assert_array_equal(this, that)
     for training in (True, False):
         mine, theirs = (m.objective(tf.constant(images()), training)["loss"].numpy() for m in (model, plain))
         np.testing.assert_array_equal(mine, theirs)
@@ -145,15 +152,40 @@ def test_optimised_noise_is_normalised_by_its_own_batch():
     np.testing.assert_allclose(found, metrics.rate(loc, scale, prior_variance=25.0), rtol=1e-4)
 
 
+@pytest.mark.parametrize("layer", [keras.layers.BatchNormalization, FusedBatchNormalization])
+@pytest.mark.parametrize("noise", ["gaussian", "decoder"])
+def test_noise_does_not_move_the_averages_by_which_images_are_encoded(noise, layer):
+    """However strong it is: after steps that move no weights they are those of a VAE."""
+
+    def after(method, **arguments):
+        keras.utils.set_random_seed(0)
+        encoder = [keras.Input(SHAPE), keras.layers.Conv2D(4, 3), layer(momentum=0.8), keras.layers.Conv2D(2, 2)]
+        model = method(keras.Sequential(encoder), normalised()[1], LATENTS, seed=3, **arguments)
+        model.compile(keras.optimizers.SGD(0.0))
+        model.fit(np.concatenate([images(seed=step) for step in range(3)]), batch_size=12, shuffle=False, verbose=0)
+        return model
+
+    plain, model = after(zoo.VAE), after(zoo.NoiseContrastiveVAE, noise=noise, noise_scale=30.0, delta=2.0)
+    found, expected = ([v.numpy() for v in each.encoder.non_trainable_variables] for each in (model, plain))
+    assert len(found) == 2 and np.abs(found[0]).max() > 1e-3
+    for this, that in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(this, that)
+    assert [each.momentum for each in model.encoder.layers if hasattr(each, "momentum")] == [0.8]
+    for this, that in zip(model.encode(images()), plain.encode(images()), strict=True):
+        np.testing.assert_array_equal(this, that)
+
+
 @pytest.mark.parametrize("likelihood", ["bernoulli", {"name": "gaussian", "learned": True}])
 def test_decoder_noise_sends_no_gradient_into_the_decoder(likelihood):
     keras.utils.set_random_seed(0)
     model = zoo.NoiseContrastiveVAE(*normalised(), LATENTS, noise="decoder", likelihood=likelihood, seed=3)
+    model.build_if_known()
     before = [v.numpy() for v in model.decoder.non_trainable_variables]
     with tf.GradientTape(persistent=True) as tape:
         # The images themselves, as the encoder's part of the chain could hide a gradient.
-        noise = model.noise_images(batch_of(images()), training=True)
-        rate = model.infer(noise, True, "noise").rate(prior_scale=5.0)
+        batch = model.batch(images(), training=True)
+        noise = model.noise_examples(batch)
+        rate = model.infer(batch.of(noise, "noise")).rate(model.prior.widened(5.0))
     decoders = [*model.decoder.trainable_weights, *model.likelihood.trainable_weights]
     assert len(decoders) == (4 if likelihood == "bernoulli" else 5)
     for target in (noise, rate):
@@ -166,19 +198,18 @@ def test_decoder_noise_sends_no_gradient_into_the_decoder(likelihood):
 
 
 def test_noise_changes_with_the_step():
-    model, batch = make(), batch_of(images())
-    first = model.noise_images(batch, training=True)
-    np.testing.assert_array_equal(first, model.noise_images(batch, training=True))
+    model = make()
+    batch = model.batch(images(), training=True)
+    first = model.noise_examples(batch)
+    np.testing.assert_array_equal(first, model.noise_examples(batch))
     model.step.assign_add(1)
-    assert np.abs(first - model.noise_images(batch, training=True)).min() > 0
+    assert np.abs(first - model.noise_examples(model.batch(images(), training=True))).min() > 0
 
 
 def test_the_noise_is_encoded_under_a_stream_of_its_own(monkeypatch):
     model, streams = make(), []
     infer = zoo.VAE.infer
-    monkeypatch.setattr(
-        zoo.VAE, "infer", lambda self, x, t, stream: streams.append(stream) or infer(self, x, t, stream)
-    )
+    monkeypatch.setattr(zoo.VAE, "infer", lambda self, batch: streams.append(batch.stream) or infer(self, batch))
     model.objective(tf.constant(images()), training=True)
     assert len(streams) == len(set(streams)) == 2
 
@@ -192,7 +223,7 @@ def test_bernoulli_samples_are_binary_and_pass_the_means_gradient():
     weights = tf.constant(np.random.default_rng(1).normal(size=(2, 3)).astype("float32"))
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(logits)
-        sample = likelihood.sample(likelihood.distribution(logits, 2), Draws(1, 0, "training"), "x")
+        sample = likelihood.sample(logits, Draws(1, 0, "training"), "x")
         of_sample, of_mean = tf.reduce_sum(weights * sample), tf.reduce_sum(weights * tf.sigmoid(logits))
     assert set(np.unique(sample)) == {0.0, 1.0}
     # As often 1 as the probability says, be it high or low: 4 standard errors of 12,000 pixels.
@@ -208,7 +239,7 @@ def test_gaussian_samples_are_reparameterised():
     means = tf.constant(images())
     with tf.GradientTape() as tape:
         tape.watch(means)
-        sample = likelihood.sample(likelihood.distribution(means, 3), draws, "x")
+        sample = likelihood.sample(means, draws, "x")
     noise = draws.normal("x", means.shape)
     np.testing.assert_allclose(sample, means + 0.5 * noise, rtol=1e-6)
     of_means, of_log_variance = tape.gradient(sample, [means, likelihood.log_variance.value])
@@ -220,9 +251,9 @@ def test_gaussian_samples_are_reparameterised():
 @pytest.mark.parametrize("noise", ["gaussian", "decoder"])
 def test_a_replicas_noise_is_the_rows_of_the_global_batch(likelihood, noise, monkeypatch):
     model, x = make(likelihood=likelihood, noise=noise), images()
-    whole = model.noise_images(batch_of(x), training=True)
+    whole = model.noise_examples(model.batch(x, training=True))
     monkeypatch.setattr("zoo.randomness.rows_of_replica", lambda local: (5, 12))
-    part = model.noise_images(batch_of(x[5:9]), training=True)
+    part = model.noise_examples(model.batch(x[5:9], training=True))
     np.testing.assert_allclose(part, whole[5:9], atol=1e-6)
 
 
@@ -243,12 +274,12 @@ def test_a_saved_model_comes_back_with_its_hyperparameters(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"delta": -0.1}, "NoiseContrastiveVAE: delta must be greater than or equal to 0, got -0.1"),
+        ({"delta": -0.1}, "NoiseContrastiveVAE: delta must be .* of at least 0.*, got -0.1"),
         ({"K": 0}, "NoiseContrastiveVAE: K must be greater than 0, got 0"),
         ({"K": -5.0}, "NoiseContrastiveVAE: K must be greater than 0"),
         ({"noise_scale": 0}, "NoiseContrastiveVAE: noise_scale must be greater than 0"),
         ({"noise": "gausian"}, "NoiseContrastiveVAE: noise must be 'gaussian' or 'decoder', got 'gausian'"),
-        ({"beta": -1}, "VAE: beta must be greater than or equal to 0"),
+        ({"beta": -1}, "VAE: beta must be .* of at least 0"),
     ],
 )
 def test_bad_values_are_refused_in_one_line(arguments, message):

@@ -9,8 +9,9 @@ from tensorflow_probability import distributions as tfd
 import zoo
 from zoo.augmentation.affine import RandomAffine
 from zoo.augmentation.view import apply_views
+from zoo.domains import Images
 from zoo.metrics import consistency, decoder_sensitivity
-from zoo.models.codec import Posterior
+from zoo.models.codec import Codes
 from zoo.networks import build
 from zoo.randomness import Draws
 
@@ -67,11 +68,13 @@ def test_consistency_checks_its_arguments(model):
 class Linear:
     """Codes and a decoder that are known: z → z · W + 3."""
 
+    domain = Images()
+
     def __init__(self, loc, scale, weights):
         self.loc, self.scale, self.weights = loc, scale, weights
 
     def posteriors(self, images, batch_size):
-        return Posterior(self.loc[: len(images)], self.scale[: len(images)])
+        return Codes(self.loc[: len(images)], self.scale[: len(images)])
 
     def decode(self, z):
         return tf.reshape(tf.constant(z, tf.float32) @ self.weights + 3, [-1, *SHAPE])

@@ -227,8 +227,13 @@ class ContrastiveVAE(VAE):
         first = tf.maximum(n - self.queue_size, 0)
         places = (self.queue_position.value + tf.range(first, n)) % self.queue_size
         self.queue.assign(tf.tensor_scatter_nd_update(self.queue.value, places[:, None], keys[first:]))
+        replaced = tf.constant(_REPLACED, tf.int64)
         again = tf.reduce_any(self.queue_owners.value[:, None] == owners[None], axis=1)
-        kept = tf.where(again, tf.constant(_REPLACED, tf.int64), self.queue_owners.value)
+        kept = tf.where(again, replaced, self.queue_owners.value)
+        # Of an example that is in the batch twice, the last key counts.
+        later = tf.range(n)[:, None] < tf.range(n)[None]
+        twice = tf.reduce_any((owners[:, None] == owners[None]) & later, axis=1)
+        owners = tf.where(twice, replaced, owners)
         self.queue_owners.assign(tf.tensor_scatter_nd_update(kept, places[:, None], owners[first:]))
         self.queue_position.assign((self.queue_position.value + n) % self.queue_size)
 

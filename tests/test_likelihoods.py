@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from scipy import special, stats
-from tensorflow_probability import distributions as tfd
 
 import zoo
 from zoo import likelihoods
@@ -187,7 +186,7 @@ def test_models_train_with_it_and_report_the_bound(kind):
     x = example(kind, n=16).astype("float32")
     history = model.fit(x, batch_size=8, epochs=5, verbose=0).history
     assert history["elbo"][-1] > history["elbo"][0]
-    assert list(history) == ["loss", "distortion", "rate", *likelihood.reported, "elbo"]
+    assert set(history) == {"loss", "distortion", "rate", *likelihood.reported, "elbo"}
     latents = model.infer(model.batch(x, training=False))
     expected = by_scipy(kind, model.decoder(latents.z).numpy(), x).sum((1, 2, 3))
     if kind == "learned":
@@ -214,12 +213,12 @@ def test_its_gradient_is_that_of_half_the_squares():
     np.testing.assert_allclose(tape.gradient(value, mean), [[1.5, -1.0]], rtol=1e-6)
 
 
-def test_grey_pixels_under_a_bernoulli_are_tfps():
+def test_grey_pixels_under_a_bernoulli_are_a_cross_entropy():
     x = np.random.default_rng(0).random((5, *SHAPE)).astype("float32")
     logits = parameters_of("bernoulli")
     found = likelihoods.get("bernoulli").log_prob(tf.constant(logits), tf.constant(x))
-    exact = tfd.Independent(tfd.Bernoulli(logits=logits), 3).log_prob(x)
-    np.testing.assert_allclose(found, exact, rtol=1e-6)
+    p = special.expit(logits.astype("float64"))
+    np.testing.assert_allclose(found, (x * np.log(p) + (1 - x) * np.log1p(-p)).sum((1, 2, 3)), rtol=1e-6)
 
 
 # ── Unnormalised likelihoods ─────────────────────────────────────────────────────────────────────────────────────

@@ -22,7 +22,7 @@ def test_conv_has_the_weights_of_the_table():
     assert sum(int(np.prod(w.shape)) for w in encoder.trainable_weights) == own
     assert sum(int(np.prod(w.shape)) for w in decoder.trainable_weights) == theirs
     model = VAE(encoder, decoder, latent_dim=16)
-    model.build((None, 28, 28, 1))
+    model.build_if_known()
     assert sum(int(np.prod(w.shape)) for w in model.trainable_weights) == own + theirs + heads == 616_353
 
 
@@ -118,7 +118,7 @@ def test_wae_conv_has_the_weights_of_the_paper(size, filters, doublings, first, 
 
 def test_wae_convs_weights_in_numbers():
     model = VAE(*networks.build("wae_conv", (28, 28, 1), 50), latent_dim=50)
-    model.build((None, 28, 28, 1))
+    model.build_if_known()
     convolutions = 16 * (1 * 128 + 128 * 256 + 256 * 512 + 512 * 1024) + 3 * (128 + 256 + 512 + 1024)
     transposed = 16 * (1024 * 512 + 512 * 256 + 256 * 1) + 3 * (512 + 256) + 1
     assert weights_of(model) == convolutions + transposed + 51 * 7 * 7 * 1024 + 2 * 50 * (2 * 2 * 1024 + 1)

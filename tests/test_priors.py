@@ -138,7 +138,7 @@ def test_the_rate_under_a_mixture_is_the_integral_on_average():
         ratio = stats.norm(loc, scale).logpdf(z).sum(-1) - np.log(densities(z, mixture))
         np.testing.assert_allclose(rates, ratio, rtol=1e-3, atol=1e-4)
         exact = exact_rate(np.array(loc), np.array(scale), mixture)
-        assert rates.mean() == pytest.approx(exact, abs=4 * rates.std() / n**0.5 + 1e-3)
+        assert rates.mean() == pytest.approx(exact, abs=4 * float(rates.std()) / n**0.5 + 1e-3)
         (group,) = latents.path.rate_per_group()
         assert group.shape == (n, 1)
 
@@ -155,6 +155,9 @@ def test_methods_train_under_a_mixture(method):
 def test_the_likelihood_under_a_mixture_is_the_integral():
     """log p(x) = log ∫ p(x|z) p(z) dz on a grid, which many importance samples approach."""
     model, x = make(prior=Mixture()), np.round(images(3))
+    # A posterior as wide as the prior, so that importance samples reach both of its parts.
+    model.head.set_weights([0 * w for w in model.head.get_weights()])
+    model.head.scale.bias.assign([2.0, 2.0])
     line = np.linspace(-5, 5, 201)
     grid = np.stack(np.meshgrid(line, line, indexing="ij"), axis=-1).reshape(-1, 2).astype("float32")
     log_p_z = np.log(densities(grid.astype("float64"), model.prior))
@@ -167,8 +170,8 @@ def test_the_likelihood_under_a_mixture_is_the_integral():
 def test_a_mixtures_samples_are_its_own():
     model = make(prior=Mixture())
     drawn = model.sample_prior(tf.random.stateless_normal([20_000, LATENTS], [0, 3])).numpy()
-    right = (drawn > 0).all(-1)
-    assert (drawn > 0).all(-1).mean() == pytest.approx(0.7, abs=0.02)
+    right = drawn.sum(-1) > 0
+    assert right.mean() == pytest.approx(0.7, abs=0.02)
     for side, chosen in ((1, right), (-1, ~right)):
         np.testing.assert_allclose(drawn[chosen].mean(0), side * 1.5, atol=0.03)
         np.testing.assert_allclose(drawn[chosen].std(0), 0.6, atol=0.03)

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from zoo import experiments
 from zoo.experiments import configurations
+from zoo.experiments.building import build_optimizer
 from zoo.experiments.evaluation import write_evaluation
 from zoo.experiments.run_directory import RunDirectory, RunError
 from zoo.training import callbacks
@@ -19,19 +20,19 @@ def load(*settings, name="digits/vae"):
 
 
 def test_the_recipe_of_the_configuration_reaches_the_optimiser():
-    optimizer = experiments.build_optimizer(load().train, steps_per_epoch=10)
+    optimizer = build_optimizer(load().train, steps_per_epoch=10)
     assert isinstance(optimizer, keras.optimizers.SGD)
     assert (optimizer.momentum, optimizer.global_clipnorm) == (0.9, 5.0)
     assert (float(optimizer.learning_rate), optimizer.weight_decay) == (pytest.approx(1e-3), 1e-8)
     changed = load("train.optimizer={name: adam, learning_rate: 1e-4}", "train.clip_norm=null")
-    optimizer = experiments.build_optimizer(changed.train, steps_per_epoch=10)
+    optimizer = build_optimizer(changed.train, steps_per_epoch=10)
     assert isinstance(optimizer, keras.optimizers.Adam)
     assert optimizer.global_clipnorm is None
 
 
 def test_a_cosine_ends_at_zero_with_the_last_step():
     recipe = load("train.schedule={name: cosine}", "train.epochs=3").train
-    schedule = experiments.build_optimizer(recipe, steps_per_epoch=10)._learning_rate
+    schedule = build_optimizer(recipe, steps_per_epoch=10)._learning_rate
     rates = [float(schedule(step)) for step in (0, 15, 30)]
     np.testing.assert_allclose(rates, [1e-3, 0.5e-3, 0], atol=1e-9)
 

@@ -236,7 +236,7 @@ def test_bad_hyperparameters(arguments, parts):
 @pytest.mark.parametrize("arguments", [{"translate": 7}, {"translate": 5, "transformations": [RandomAffine(7)]}])
 def test_a_shift_out_of_the_image_is_refused(arguments):
     with pytest.raises(ValueError, match=r"translate: 7.0 pixels can leave nothing of images of 7×9×1; .*below 6.072"):
-        zoo.ConsistencyVAE(*build("mlp", (7, 9, 1), 2, depth=0), 2, **arguments)
+        zoo.ConsistencyVAE(*build("mlp", (7, 9, 1), 2, depth=0), 2, **arguments).compile("sgd")
 
 
 @pytest.mark.parametrize(("rotate", "scale"), [(0, 0), (0, 0.5), (20, 0.3), (45, 0.0), (170, 0.2)])
@@ -264,10 +264,14 @@ def test_what_is_no_image_is_refused():
     encoder = keras.Sequential([keras.Input((10,)), keras.layers.Dense(4)])
     decoder = keras.Sequential([keras.Input((2,)), keras.layers.Dense(10)])
     with pytest.raises(ValueError, match="RandomAffine: takes images of height × width × channels, got 10"):
-        zoo.ConsistencyVAE(encoder, decoder, 2)
+        zoo.ConsistencyVAE(encoder, decoder, 2, transformations=[RandomAffine()]).compile("sgd")
+    # By default, features have transformations of their own.
+    model = zoo.ConsistencyVAE(encoder, decoder, 2)
+    model.compile("sgd")
+    assert model.transformations and not any(isinstance(layer, RandomAffine) for layer in model.transformations)
     assert zoo.ConsistencyVAE(encoder, decoder, 2, transformations=[]).transformations == []
     with pytest.raises(ValueError, match=r"scale: 1\.5 can shrink"):
-        zoo.ConsistencyVAE(*build("mlp", (7, 7, 1), 2, depth=0), 2, scale=1.5)
+        zoo.ConsistencyVAE(*build("mlp", (7, 7, 1), 2, depth=0), 2, scale=1.5).compile("sgd")
 
 
 @pytest.mark.parametrize("given", ["x", [3], RandomAffine()])

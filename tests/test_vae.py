@@ -8,6 +8,7 @@ from scipy.stats import bernoulli, norm
 from tensorflow_probability import distributions as tfd
 
 import zoo
+from zoo.augmentation.images import RandomFlip
 from zoo.networks import build
 
 SHAPE, LATENTS = (5, 4, 1), 3
@@ -204,6 +205,54 @@ def test_regularisers_of_the_networks_are_minimised_but_not_reported():
     _, shrunk, same_loss = after_a_step(0.5)
     np.testing.assert_allclose(shrunk - plain, -0.01 * 2 * 0.5 * before, atol=1e-6)
     assert same_loss == pytest.approx(loss)
+
+
+PENALISED = {
+    "one view": (zoo.VAE, {}, lambda x: [x]),
+    "an image and its mirror image": (
+        zoo.ConsistencyVAE, {"transformations": [RandomFlip(1.0)]}, lambda x: [x, x[:, :, ::-1]]
+    ),
+    "the same image twice": (zoo.TripletVAE, {"transformations": []}, lambda x: [x, x]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("eager", [False, True])
+@pytest.mark.parametrize("kind", PENALISED)
+def test_penalties_on_activations_count_for_every_pass(kind, eager):
+    method, arguments, views = PENALISED[kind]
+    x = images()
+
+    def after_a_step(activity, kernel):
+        keras.utils.set_random_seed(0)
+        regularisers = {
+            "activity_regularizer": keras.regularizers.L2(activity),
+            "kernel_regularizer": keras.regularizers.L2(kernel),
+        }
+        layers = [keras.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(4, **regularisers)]
+        decoder = build("mlp", SHAPE, 2, depth=0).decoder
+        model = method(keras.Sequential(layers), decoder, latent_dim=2, seed=0, **arguments)
+        model.compile(keras.optimizers.SGD(0.01), run_eagerly=eager)
+        # Passes outside the step leave nothing behind.
+        model.encode(x)
+        model.evaluate(x, verbose=0)
+        before = model.encoder.get_weights()
+        loss = model.train_on_batch(x, return_dict=True)["loss"]
+        return before, model.encoder.get_weights(), loss
+
+    before, plain, loss = after_a_step(0.0, 0.0)
+    _, penalised, same_loss = after_a_step(0.3, 0.3)
+    kernel, bias = map(tf.Variable, before)
+    with tf.GradientTape() as tape:
+        # Keras takes the mean over examples.
+        outputs = [tf.reshape(view, [len(x), -1]) @ kernel + bias for view in views(x)]
+        penalty = 0.3 * tf.add_n([tf.reduce_sum(tf.square(output)) for output in outputs]) / len(x)
+        penalty += 0.3 * tf.reduce_sum(tf.square(kernel))
+    gradients = tape.gradient(penalty, [kernel, bias])
+    for found, without, gradient in zip(penalised, plain, gradients, strict=True):
+        np.testing.assert_allclose(found - without, -0.01 * gradient, atol=1e-6)
+        assert np.abs(gradient).max() > 0.1
+    # They are no part of what is reported.
+    assert same_loss == pytest.approx(loss, rel=1e-6)
 
 
 def test_evaluation_is_deterministic():

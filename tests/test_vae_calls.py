@@ -101,17 +101,59 @@ def test_networks_that_learn_their_input_in_fit(kind, tmp_path):
     np.testing.assert_allclose(loaded.encode(images()).loc, model.encode(images()).loc, atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", ["sequential", "subclass"])
-@pytest.mark.parametrize("call", ["fit", "evaluate", "predict", "reconstruct", "log_prob"])
+CALLS = {
+    **{name: lambda model, data, name=name: getattr(model, name)(data, verbose=0) for name in ("fit", "evaluate")},
+    "predict": lambda model, data: model.predict(data, verbose=0),
+    **{
+        name: lambda model, _, name=name: getattr(model, name)(images(4))
+        for name in ("encode", "posteriors", "reconstruct", "log_prob", "train_on_batch", "test_on_batch", "__call__")
+    },
+    "objective": lambda model, _: model.objective(images(4), training=True),
+    "infer": lambda model, _: model.infer(model.batch(images(4), training=False)),
+    "own loop": lambda model, _: model.apply_gradients(model.compute_gradients(images(4))),
+    "own loop in a graph": lambda model, _: tf.function(lambda x: model.apply_gradients(model.compute_gradients(x)))(
+        tf.constant(images(4))
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ["sequential", "subclass", "known"])
+@pytest.mark.parametrize("call", CALLS)
 def test_networks_that_learn_their_input_in_any_call(kind, call):
-    model = unbuilt(kind)
-    model.compile(keras.optimizers.SGD(0.1))
-    data = tf.data.Dataset.from_tensor_slices((images(4), np.arange(4))).batch(2)
-    if call in {"fit", "evaluate", "predict"}:
-        getattr(model, call)(data, verbose=0)
-    else:
-        getattr(model, call)(images(4))
+    model = make() if kind == "known" else unbuilt(kind)
+    assert not model.built
+    if call in {"fit", "evaluate", "predict", "train_on_batch", "test_on_batch"} or "loop" in call:
+        model.compile(keras.optimizers.SGD(0.1))
+    CALLS[call](model, tf.data.Dataset.from_tensor_slices((images(4), np.arange(4))).batch(2))
+    assert model.built and len(model.trainable_variables) >= 6
     assert model.sample(2).shape == (2, *SHAPE)
+
+
+@pytest.mark.parametrize("call", ["sample", "decode"])
+def test_a_model_is_used_before_it_is_compiled(call):
+    found = getattr(make(), call)(2 if call == "sample" else np.zeros((2, LATENTS)))
+    assert found.shape == (2, *SHAPE)
+
+
+def test_a_loop_of_ones_own_is_traced_without_a_warning(caplog):
+    model = compiled()
+    step = tf.function(lambda x: model.apply_gradients(model.compute_gradients(x)))
+    theirs = compiled()
+    for _ in range(3):
+        logs = step(tf.constant(images()))
+        expected = theirs.train_on_batch(images(), return_dict=True)
+        model.reset_metrics()
+    assert not [record for record in caplog.records if "AutoGraph" in record.message]
+    assert {name: pytest.approx(float(value), rel=1e-5) for name, value in logs.items()} == expected
+    assert_weights_equal(model.trainable_variables, theirs.trainable_variables)
+    assert int(model.step.value) == 3
+
+
+def test_gradients_that_are_never_applied_are_noticed():
+    model = compiled()
+    model.compute_gradients(images())
+    with pytest.raises(tf.errors.InvalidArgumentError, match="never applied"):
+        model.compute_gradients(images())
 
 
 def test_fit_takes_arrays_and_datasets_of_every_kind():

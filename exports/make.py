@@ -10,7 +10,7 @@ load_tensorflow()
 from zoo import experiments
 from zoo.experiments import configurations, evaluation
 from zoo.experiments.run_directory import RunDirectory
-from zoo.export.saved_model import update_index
+from zoo.export.index import update_index
 
 HERE = Path(__file__).parent
 NAMES = ("digits/vae", "digits/contrastive")

@@ -80,6 +80,29 @@ def test_listing_names_everything(command):
 
 
 @pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        (
+            "contrastive",
+            ["gamma        number ≥ 0, by default 1.0", "elbo_on      query or original, by default query"],
+        ),
+        (
+            "mlp",
+            ["width          whole number ≥ 1, by default 512", "decoder_depth  whole number ≥ 0 or null, by default"],
+        ),
+        ("gaussian", ["variance  number > 0, by default 1.0", "learned   true or false, by default false"]),
+        ("conv", ["none"]),
+    ],
+)
+def test_a_name_is_listed_with_its_hyperparameters(command, name, lines):
+    code, out, _ = command("list", name)
+    assert code == 0 and out.startswith(f"{name}, a ")
+    for line in lines:
+        assert f"  {line}" in out
+    assert "seed" not in out and "encoder " not in out.partition("Hyperparameters")[2]
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         ["--help"],

@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from zoo.experiments import configurations
+import zoo
+from zoo.experiments import configurations, model_section
 from zoo.experiments.schema import ConfigurationError
 from zoo.models.contrastive import ContrastiveVAE
 from zoo.parameters import hyperparameters
@@ -130,3 +131,17 @@ def test_a_fingerprint_is_that_of_all_values_but_the_seed():
     assert configurations.load("digits/vae", ["train.seed=7"]).fingerprint() == found
     for other in ("model.beta=2", "train.epochs=3", "data.train=train[:256]", "watch.images=7"):
         assert configurations.load("digits/vae", [other]).fingerprint() != found
+
+
+def test_the_names_of_likelihoods_are_those_of_the_room():
+    assert set(model_section.LIKELIHOODS) == set(zoo.likelihoods.LIKELIHOODS)
+
+
+def test_names_and_sections_are_checked_without_the_hyperparameters():
+    early = configurations.load("digits/contrastive", ["model.gamma=-1"], resolve=False)
+    assert early.model.gamma == -1 and "temperature" not in early.flat()
+    with pytest.raises(ConfigurationError, match=r"^digits/contrastive: model\.gamma: must be greater than"):
+        early.resolved()
+    for setting in ("model.method=vea", "model.network=cnv", "model.likelihood=bernuli", "train.epoch=1"):
+        with pytest.raises(ConfigurationError):
+            configurations.load("digits/contrastive", [setting], resolve=False)

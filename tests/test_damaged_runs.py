@@ -158,7 +158,7 @@ def test_a_configuration_of_another_version_names_both(command, copy):
     write_evaluation(copy, "test", {"rate": FIGURE})
     of_version(copy, "2.0.0")
     words = "was written by version 2.0.0 of the zoo, and version 0.1.0 cannot load it: "
-    for arguments in (["plot", "samples"], ["export"], ["evaluate"], ["doctor"], ["report"], ["train", "--resume"]):
+    for arguments in (["plot", "samples"], ["export"], ["evaluate"], ["doctor"], ["train", "--resume"]):
         code, out, err = command(*arguments, copy.path)
         assert (code, out) == (2, ""), arguments
         line = err.splitlines()[-1]
@@ -166,7 +166,7 @@ def test_a_configuration_of_another_version_names_both(command, copy):
 
 
 def test_a_model_of_another_version_names_both(copy, monkeypatch):
-    monkeypatch.setattr("keras.saving.load_model", lambda path: {}["an object of the future"])
+    monkeypatch.setattr("keras.saving.load_model", lambda *_, **__: {}["an object of the future"])
     with pytest.raises(RunError, match=r"model\.keras: cannot be loaded: 'an object of the future'$"):
         experiments.export_run(copy.path)
     of_version(copy, "2.0.0")

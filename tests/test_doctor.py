@@ -420,6 +420,7 @@ def test_a_mistake_is_answered_without_tensorflow(tmp_path):
     for target in ("digits/vea", str(tmp_path / "run")):
         script = f"""
 import sys
+sys.argv = ["zoo"]
 from zoo import cli
 sys.argv = ["zoo", "doctor", {target!r}]
 try:

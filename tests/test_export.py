@@ -17,7 +17,9 @@ from zoo.experiments import configurations
 from zoo.experiments.building import build_model
 from zoo.experiments.finished import card_of
 from zoo.export.card import CARD, Card, Figure, checksum
-from zoo.export.saved_model import encode_file, export_model, load_export, update_index
+from zoo.export.encoding import encode_file, load_export
+from zoo.export.index import update_index
+from zoo.export.saved_model import export_model
 from zoo.models.vae import VAE
 
 METRICS = {
@@ -65,7 +67,7 @@ assert not loaded, loaded
 
 
 def card_for(name, model):
-    return card_of(configurations.load(name), model, METRICS)
+    return card_of(configurations.load(name, [f"model.latent_dim={model.latent_dim}"]), model, METRICS)
 
 
 def randomised(model):
@@ -162,8 +164,10 @@ def test_signatures_by_name_and_type(exported):
         "encode": {"x": ("float32", image)},
         "serving_default": {"x": ("float32", image)},
         "encode_uint8": {"x": ("uint8", image)},
+        "encode_float64": {"x": ("float64", image)},
         "reconstruct": {"x": ("float32", image)},
         "reconstruct_uint8": {"x": ("uint8", image)},
+        "reconstruct_float64": {"x": ("float64", image)},
         "decode": {"z": ("float32", [None, 16])},
         "sample": {"n": ("int32", []), "seed": ("int32", [])},
     }
@@ -202,7 +206,8 @@ def test_the_card_says_what_the_export_is(exported):
     assert card.versions["keras"] == keras.__version__
     assert set(card.versions) == {"python", "zoo", "tensorflow", "keras", "tensorflow-probability"}
     assert card.licence == "Apache-2.0"
-    assert (card.image_shape, card.latent_dim, card.unit_interval) == ((28, 28, 1), 16, False)
+    assert (card.example_shape, card.latent_dim, card.support) == ((28, 28, 1), 16, "real")
+    assert (card.domain, card.noun, card.left_out) == ({"name": "images"}, "images", {})
     text = (exported / "README.md").read_text()
     for part in ("mutual_information", "5.25", "nats", "300", "CC BY 4.0", "gamma: 1.0", tf.__version__, card.checksum):
         assert part in text
@@ -211,7 +216,7 @@ def test_the_card_says_what_the_export_is(exported):
 def test_the_readme_says_how_to_load_it(exported, contrastive, images):
     text = (exported / "README.md").read_text()
     code = text.split("```python\n")[1].split("```")[0].replace("path/to/this/folder", str(exported))
-    names = {"images": images[:5]}
+    names = {"x": images[:5]}
     exec(code, names)
     np.testing.assert_allclose(names["codes"]["loc"], contrastive.encode(images[:5]).loc, rtol=0, atol=1e-5)
 
@@ -226,14 +231,16 @@ def test_the_checksum_is_over_the_saved_models_files(exported):
 
 
 def test_the_card_keeps_the_users_path_to_itself():
-    experiment = configurations.load("digits/vae", ["data.name=files", "data.path=/home/ada/secret/faces.npz"])
+    settings = ["model.latent_dim=3", "data.name=files", "data.path=/home/ada/secret/faces.npz"]
+    experiment = configurations.load("digits/vae", settings)
     card = card_of(experiment, small())
     assert card.configuration["data"]["path"] == "faces.npz"
     assert "secret" not in card.model_dump_json()
 
 
 def test_versions_are_those_of_the_training():
-    card = card_of(configurations.load("digits/vae"), small(), environment={"tensorflow": "2.99.0", "cores": 64})
+    experiment = configurations.load("digits/vae", ["model.latent_dim=3"])
+    card = card_of(experiment, small(), environment={"tensorflow": "2.99.0", "cores": 64})
     assert card.versions["tensorflow"] == "2.99.0"
     assert card.versions["keras"] == keras.__version__
     assert "cores" not in card.versions

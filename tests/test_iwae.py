@@ -15,7 +15,9 @@ GAUSSIAN = {"name": "gaussian", "variance": 0.3}
 
 def make(method=zoo.IWAE, **arguments):
     networks = build("mlp", SHAPE, LATENTS, depth=1, width=16)
-    return method(*networks, LATENTS, **{"seed": 0, **arguments})
+    model = method(*networks, LATENTS, **{"seed": 0, **arguments})
+    model.build_if_known()
+    return model
 
 
 def compiled(**arguments):
@@ -35,7 +37,7 @@ def samples_of(model, latents, training=True, stream="posterior"):
     n, k = len(loc), model.samples
     noise = model.draws(training).normal(f"{stream}/importance", [n, k - 1, LATENTS])
     further = loc + scale * tf.transpose(noise, [1, 0, 2])
-    return tf.concat([latents.sample()[None], further], axis=0)
+    return tf.concat([latents.z[None], further], axis=0)
 
 
 # ── The bound ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -46,7 +48,7 @@ def samples_of(model, latents, training=True, stream="posterior"):
 @pytest.mark.parametrize("training", [True, False])
 def test_the_bound_is_numpys(likelihood, beta, training):
     model, x = make(samples=4, likelihood=likelihood, beta=beta), images()
-    latents = model.infer(tf.constant(x), training)
+    latents = model.infer(model.batch(x, training))
     z = samples_of(model, latents, training).numpy().astype("float64")
     output = np.stack([model.decoder(zs).numpy() for zs in z]).astype("float64")
     if likelihood == "bernoulli":
@@ -111,6 +113,7 @@ def linear_gaussian(k, width=3, pixels=8, variance=0.25):
     decoder.set_weights([w, b])
     encoder = build("mlp", (2, 4, 1), width, depth=0).encoder
     model = zoo.IWAE(encoder, decoder, width, samples=k, likelihood={"name": "gaussian", "variance": variance}, seed=0)
+    model.build_if_known()
     # The true posterior is N(gain (x − b), covariance); the model's is off in mean and scale, and has no correlations.
     covariance = np.linalg.inv(np.eye(width) + w @ w.T / variance)
     gain = covariance @ w / variance
@@ -158,12 +161,12 @@ def test_every_sample_has_noise_of_its_own():
     model = make(samples=3)
     x = np.repeat(images(1), 3000, axis=0)
     seen = []
-    model.generate = lambda z, training=False: seen.append(z) or zoo.IWAE.generate(model, z, training)
-    latents = model.infer(tf.constant(x), training=True)
+    model.generate = lambda z, *rest: seen.append(z) or zoo.IWAE.generate(model, z, *rest)
+    latents = model.infer(model.batch(x, training=True))
     model.objective(tf.constant(x), training=True)
     noise = ((seen[0] - latents.code()) / latents.scale()).numpy()
     assert noise.shape == (3, 3000, LATENTS)
-    np.testing.assert_array_equal(seen[0][0], latents.sample())
+    np.testing.assert_array_equal(seen[0][0], latents.z)
     columns = noise.transpose(1, 0, 2).reshape(3000, -1)
     np.testing.assert_allclose(columns.mean(0), 0, atol=0.07)
     np.testing.assert_allclose(np.cov(columns.T), np.eye(3 * LATENTS), atol=0.09)
@@ -178,7 +181,7 @@ def test_every_sample_has_noise_of_its_own():
 def test_the_gradient_is_that_of_the_bound():
     """The step's direction, recomputed from the networks alone, for encoder, heads and decoder."""
     model, x = compiled(samples=4, beta=1.5), tf.constant(images())
-    noise = tf.constant((samples_of(model, found := model.infer(x, True)) - found.code()) / found.scale())
+    noise = tf.constant((samples_of(model, found := model.infer(model.batch(x, True))) - found.code()) / found.scale())
     with tf.GradientTape() as tape:
         loc, scale = model.head(model.encoder(x))
         z = loc + scale * noise

@@ -183,5 +183,5 @@ def test_a_trial_that_diverges_fails_without_a_second_try():
     settings = ("train.clip_norm=null", "train.optimizer.learning_rate=1.0e+30")
     hypermodel = tuning.hypermodel(experiment("digits/vae", *settings), {"model.beta": (0.5, 2.0)})
     hp = keras_tuner.HyperParameters()
-    with pytest.raises(keras_tuner.errors.FailedTrialError, match="epoch 1, step 2: rate became"):
+    with pytest.raises(keras_tuner.errors.FailedTrialError, match=r"epoch 1, step 2: .*rate.* became"):
         hypermodel.fit(hp, hypermodel.build(hp), verbose=0)

@@ -121,7 +121,7 @@ def test_fit_takes_arrays_and_datasets_of_every_kind():
     def fitted(*data, **arguments):
         model = compiled()
         model.fit(*data, epochs=2, shuffle=False, verbose=0, **arguments)
-        return model.get_weights()
+        return [variable.numpy() for variable in model.trainable_variables]
 
     def batches(*parts):
         return tf.data.Dataset.from_tensor_slices(parts if len(parts) > 1 else parts[0]).batch(6)
@@ -133,7 +133,7 @@ def test_fit_takes_arrays_and_datasets_of_every_kind():
     for data in (batches(x), batches(x, y), batches(pixels), batches(x.astype("float64"), y)):
         assert_weights_equal(fitted(data), plain)
     weighted = fitted(x, y, batch_size=6, sample_weight=w)
-    assert np.abs(weighted[2] - plain[2]).max() > 1e-5
+    assert np.abs(weighted[0] - plain[0]).max() > 1e-5
     assert_weights_equal(fitted(batches(x, y, w)), weighted)
     black_and_white = pixels > 127
     assert_weights_equal(fitted(black_and_white, batch_size=6), fitted(black_and_white.astype("float32"), batch_size=6))
@@ -145,7 +145,7 @@ def test_however_the_step_is_run_it_is_the_same_step():
         model = getattr(zoo, method)(*build("mlp", SHAPE, LATENTS, depth=1, width=16), LATENTS, seed=0)
         model.compile(keras.optimizers.SGD(0.1), **arguments)
         model.fit(images(), batch_size=4, shuffle=False, verbose=0)
-        return model.get_weights()
+        return [variable.numpy() for variable in model.trainable_variables]
 
     for arguments in ({"run_eagerly": True}, {"steps_per_execution": 3}):
         assert_weights_equal(fitted(**arguments), fitted(), atol=1e-5)
@@ -190,7 +190,7 @@ def test_networks_that_do_not_fit():
         (keras.Sequential([keras.layers.Dense(20)]), "decoder gives 20, but"),
     ):
         with pytest.raises(ValueError) as error:
-            zoo.VAE(encoder, decoder, LATENTS)
+            zoo.VAE(encoder, decoder, LATENTS).compile("sgd")
         assert_one_line(error, "VAE: ", part)
 
 
@@ -202,7 +202,7 @@ def test_compile_takes_no_objective(name):
 
 
 BAD_IMAGES = {
-    "rank": (images()[..., 0], "rank 4"),
+    "rank": (images()[..., 0], "5×4, but the encoder takes 5×4×1"),
     "size": (images(shape=(5, 5, 1)), "5×5×1, but the encoder takes 5×4×1"),
     "channels": (images(shape=(5, 4, 3)), "5×4×3, but the encoder takes 5×4×1"),
     "nan": (np.where(images() < 0.01, np.nan, images()), "NaN"),

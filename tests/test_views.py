@@ -13,9 +13,9 @@ from zoo.augmentation.images import (
     RandomFlip,
     RandomGrayscale,
     RandomResizedCrop,
-    apply_views,
     contrastive_views,
 )
+from zoo.augmentation.view import apply_views
 from zoo.randomness import Draws
 
 ALL = [RandomResizedCrop, RandomFlip, ColorJitter, RandomGrayscale]

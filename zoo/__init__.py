@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from zoo.training.live import configuration as configuration
     from zoo.training.players import Player as Player
 
-__version__ = "0.1.0"
+from zoo.version import __version__
 
 _NAMES = {
     "VAE": "zoo.models.vae",

@@ -34,8 +34,8 @@ def _count_or_counts(value: Any) -> Any:
     return values if isinstance(value, list | tuple) else value
 
 
-def _strength(value: Any) -> Any:
-    """A number of at least 0, or a schedule: an object, or its description `{name: …, **arguments}`."""
+def strength(value: Any) -> Any:
+    """Checks a number of at least 0, or a schedule: an object, or its description `{name: …, **arguments}`."""
     if isinstance(value, Mapping) and isinstance(value.get("name", value.get("class_name")), str):
         return dict(value)
     if callable(value) and hasattr(value, "get_config"):
@@ -51,8 +51,9 @@ def _strength(value: Any) -> Any:
     return number
 
 
-def _strength_above_zero(value: Any) -> Any:
-    found = _strength(value)
+def strength_above_zero(value: Any) -> Any:
+    """As `strength`, but above 0."""
+    found = strength(value)
     if found == 0:
         raise ValueError("must be above 0")
     return found
@@ -71,8 +72,8 @@ Seed = Annotated[int, Field(ge=0, lt=2**31), _Number]
 Counts = Annotated[int | list[int], BeforeValidator(_count_or_counts)]
 
 # The weight of a term, or a temperature: what may change, or follow a schedule, while a model trains.
-Strength = Annotated[Any, BeforeValidator(_strength)]
-PositiveStrength = Annotated[Any, BeforeValidator(_strength_above_zero)]
+Strength = Annotated[Any, BeforeValidator(strength)]
+PositiveStrength = Annotated[Any, BeforeValidator(strength_above_zero)]
 
 PACKAGE = Path(__file__).parent
 

@@ -141,6 +141,9 @@ class ColorJitter(View):
         probability: of applying it to an image.
     """
 
+    # It cannot take pixels beyond the unit interval: see `zoo.models.checks`.
+    clips = True
+
     @checked
     def __init__(
         self,

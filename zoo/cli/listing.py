@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from zoo import models, networks, outside
+from zoo import outside
 from zoo.data.catalogue import CATALOGUE
-from zoo.experiments import configurations, schema
+from zoo.experiments import configurations, model_section
 from zoo.likelihoods import LIKELIHOODS
 from zoo.models import METHODS
 from zoo.networks import NETWORKS
@@ -64,44 +63,32 @@ def description(name: str) -> str:
         ValueError: there is none of this name.
     """
     check_name(name)
-    kind, owner = _owner(name)
-    read: dict[str, Callable[[str], schema.Parameters]] = {
-        "method": schema.method_parameters,
-        "network": schema.network_parameters,
-        "likelihood": schema.likelihood_parameters,
-    }
-    lines = [
-        (
-            key,
-            _kind(TypeAdapter(annotation).json_schema()) + ("" if default is ... else f", by default {_yaml(default)}"),
-        )
-        for key, (annotation, default) in read[kind](name).items()
-    ]
+    kind = _kind_of(name)
+    owner = model_section.owner(kind, name)
+    lines = []
+    for key, (annotation, default) in model_section.parameters(kind, owner).items():
+        given = "" if default is ... else f", by default {_yaml(default)}"
+        lines.append((key, _words(TypeAdapter(annotation).json_schema()) + given))
     about = (inspect.getdoc(owner) or "no docstring").partition("\n\n")[0]
     section = _section("Hyperparameters", lines or [("none", "")])
     return f"{name}, a {kind}: {about}\n\n{section}"
 
 
-def _owner(name: str) -> tuple[str, Any]:
-    """What kind of thing a name stands for, and the class or function."""
-    from zoo import likelihoods
+def _kind_of(name: str) -> model_section.Kind:
+    if not outside.is_outside(name):
+        return "method" if name in METHODS else "network" if name in NETWORKS else "likelihood"
+    from zoo.likelihoods import Likelihood
 
-    if name in METHODS:
-        return "method", models.method(name)
-    if name in NETWORKS:
-        return "network", networks.network(name)
-    if name in LIKELIHOODS:
-        return "likelihood", getattr(likelihoods, LIKELIHOODS[name])
     found = outside.find(name, "any")
     if not isinstance(found, type):
-        return "network", found
-    return ("likelihood" if issubclass(found, likelihoods.Likelihood) else "method"), found
+        return "network"
+    return "likelihood" if issubclass(found, Likelihood) else "method"
 
 
-def _kind(schema: dict[str, Any]) -> str:
+def _words(schema: dict[str, Any]) -> str:
     """A JSON schema in words: `number ≥ 0`."""
     if "anyOf" in schema:
-        return " or ".join(map(_kind, schema["anyOf"]))
+        return " or ".join(map(_words, schema["anyOf"]))
     if "enum" in schema:
         return " or ".join(map(_yaml, schema["enum"]))
     words = {"integer": "whole number", "boolean": "true or false", "string": "text", "array": "list"}

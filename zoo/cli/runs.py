@@ -89,7 +89,7 @@ def train(
         run = RunDirectory(run_dir or Path("runs") / f"{where}-seed{experiment.train.seed}")
         run.check_new()
     load_tensorflow()
-    experiment = experiment.resolved()
+    experiment = experiment.resolved() if resume is None else run.experiment(resolve=True)
     from zoo.experiments.finished import export_run
     from zoo.experiments.fitting import train as train_run
     from zoo.replicas import strategy as strategy_by_name
@@ -192,7 +192,7 @@ def encode(
         fail(f"{export}: not an export (it has no saved_model.pb)")
     load_tensorflow()
     from zoo.cli.terminal import progress_over_tasks
-    from zoo.export.saved_model import encode_file
+    from zoo.export.encoding import encode_file
 
     with progress_over_tasks(quiet) as progress:
         encode_file(export, source, to, progress=progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import keras
@@ -23,8 +24,17 @@ class Images(Domain):
     types = ("float32", "uint8", "float64")
 
     def check(self, x: np.ndarray, where: str, support: str = "real") -> None:
-        """Rank 4, pixels of a known type, finite, in the unit interval where the likelihood needs it."""
+        """Rank 4, pixels of a known type, finite, in the unit interval where the likelihood needs it.
+
+        Warns:
+            UserWarning: integers that are all 0 or 1.
+        """
         check_pixels(x, where=where, unit_interval=support == "unit_interval")
+        if x.dtype.kind in "iu" and x.max() == 1:
+            warnings.warn(
+                f"{where}: integer pixels are all 0 or 1, nearly black on the scale 0..255; give bool, or 0 and 255",
+                stacklevel=2,
+            )
 
     def prepare(self, x: tf.Tensor) -> tf.Tensor:
         """Integers are divided by 255, booleans become 0 and 1, floats keep their values."""

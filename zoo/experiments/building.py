@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from zoo import data, likelihoods, models, networks, outside
-from zoo.experiments.schema import Experiment, PlayerOptimizer, Train
+from zoo.experiments.schema import Experiment
+from zoo.experiments.sections import PlayerOptimizer, Train
 from zoo.models.combination import combine
 from zoo.models.vae import VAE
 from zoo.training import schedules

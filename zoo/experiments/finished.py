@@ -14,6 +14,7 @@ import keras
 from zoo.data.catalogue import source
 from zoo.experiments.run_directory import RunDirectory, RunError
 from zoo.experiments.schema import Experiment
+from zoo.export import knowledge
 from zoo.export.card import Card, DataSet, versions
 from zoo.export.saved_model import export_model
 from zoo.files import replacing
@@ -38,6 +39,7 @@ def load_model(run: RunDirectory) -> VAE:
     path = run.require_model()
     try:
         with run.loading():
+            run.experiment(resolve=True)
             anew = f"write it anew from the last checkpoint with: rm {path}; zoo train --resume {run.path}"
             return read_model(path, anew)
     except ValueError as error:
@@ -117,6 +119,9 @@ def card_of(
             holds them.
         environment: versions of what trained it, as a run's `environment.json` holds them; the present ones by
             default.
+
+    Raises:
+        ValueError: a model of another method, or of another size, than the configuration's.
     """
     configuration = experiment.model_dump()
     section = configuration["data"]
@@ -125,6 +130,12 @@ def card_of(
         section["path"] = Path(section["path"]).name
     names, found = canonical(experiment.model.method), source(section["name"])
     method = "+".join(names)
+    for what, theirs, ours in (
+        ("method", sorted(name.rpartition(":")[2] for name in names), sorted(model.method_names())),
+        ("latent_dim", experiment.model.latent_dim, model.latent_dim),
+    ):
+        if theirs != ours:
+            raise ValueError(f"card: the experiment's {what} is {theirs}, but the model's is {ours}")
     return Card(
         name=f"{found.name}/{method}",
         method=f"{method}: {'; '.join(summary(name, experiment.folders) for name in names)}",
@@ -135,10 +146,8 @@ def card_of(
             licence=found.licence,
             homepage=found.homepage,
         ),
-        image_shape=model.example_shape,
-        latent_dim=model.latent_dim,
-        unit_interval=model.likelihood.unit_interval,
         metrics={split: dict(figures) for split, figures in (metrics or {}).items()},
         configuration=configuration,
         versions={key: (environment or {}).get(key, present) for key, present in versions().items()},
+        **knowledge.examples(model),
     )

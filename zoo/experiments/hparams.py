@@ -11,6 +11,7 @@ from typing import Any
 
 from zoo import models, networks
 from zoo.experiments import schema
+from zoo.experiments.model_section import Parameters, owner, parameters
 from zoo.likelihoods import LIKELIHOODS
 from zoo.parameters import PositiveStrength, Strength
 
@@ -45,12 +46,12 @@ def _columns(experiment: schema.Experiment) -> Iterator[tuple[str, Any]]:
     model, folders = experiment.model, experiment.folders
     own = (model.likelihood["name"], model.network["name"])
     for name in dict.fromkeys([*LIKELIHOODS, own[0]]):
-        yield from _of("model.likelihood", schema.likelihood_parameters(name, folders))
+        yield from _of("model.likelihood", parameters("likelihood", owner("likelihood", name, folders)))
     for name in dict.fromkeys([*networks.NETWORKS, own[1]]):
         yield from _of("model.network", schema.network_parameters(name, folders))
     for method in [*models.METHODS, model.method]:
         yield from _of("model", schema.method_parameters(method, folders))
 
 
-def _of(section: str, parameters: schema.Parameters) -> Iterator[tuple[str, Any]]:
-    return ((f"{section}.{key}", kind) for key, (kind, _) in parameters.items())
+def _of(section: str, given: Parameters) -> Iterator[tuple[str, Any]]:
+    return ((f"{section}.{key}", kind) for key, (kind, _) in given.items())

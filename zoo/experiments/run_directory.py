@@ -116,15 +116,18 @@ class RunDirectory:
             raise RunError(f"{path}: not the directory of a run (it has no {run.config.name})")
         return run
 
-    def experiment(self) -> Experiment:
-        """The run's configuration, with all values that it was trained with; TensorFlow is not needed to read it.
+    def experiment(self, *, resolve: bool = False) -> Experiment:
+        """The run's configuration, with all values that it was trained with.
+
+        Args:
+            resolve: check that this version of the zoo knows all hyperparameters, which loads TensorFlow.
 
         Raises:
             RunError: another version of the zoo wrote it, and this one does not understand it.
             ConfigurationError: it is damaged.
         """
         with self.loading():
-            return load(self.config, resolve=False)
+            return load(self.config, resolve=resolve)
 
     def other_version(self) -> str | None:
         """The version of the zoo that wrote the run, where it is not this one (and is known)."""
@@ -188,7 +191,7 @@ class RunDirectory:
 
     def check_same(self, experiment: Experiment) -> None:
         """Raises RunError where the run has another configuration, and names the first key that differs."""
-        mine, theirs = self.experiment().resolved().flat(), experiment.resolved().flat()
+        mine, theirs = self.experiment(resolve=True).flat(), experiment.resolved().flat()
         for key in (*mine, *theirs):
             if mine.get(key) != theirs.get(key):
                 raise RunError(

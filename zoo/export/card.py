@@ -12,12 +12,12 @@ import platform
 from pathlib import Path
 from typing import Any, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from zoo.export import knowledge, readme
 
 README = "README.md"
 CARD = Path("assets.extra") / "card.json"
-INDEX = "index.json"
 PACKAGES = ("tensorflow", "keras", "tensorflow-probability")
 
 
@@ -46,13 +46,13 @@ class Figure(_Record):
 
 
 class DataSet(_Record):
-    """Where the images came from.
+    """Where the examples came from.
 
     Attributes:
         name: in the zoo's catalogue.
         description: one line.
         splits: the split strings by their role: `train`, `validation`, `test`.
-        licence: of the images, as far as their home page says.
+        licence: of the examples, as far as their home page says.
         homepage: of the data set.
     """
 
@@ -65,7 +65,7 @@ class DataSet(_Record):
 
 def versions() -> dict[str, str]:
     """The versions in use: of Python, the zoo and the packages that a model is made of."""
-    from zoo import __version__
+    from zoo.version import __version__
 
     installed = {name: importlib.metadata.version(name) for name in PACKAGES}
     return {"python": platform.python_version(), "zoo": __version__, **installed}
@@ -75,14 +75,18 @@ class Card(_Record):
     """What an export says of itself.
 
     Attributes:
-        name: `DATA/METHOD`, such as `digits/contrastive`.
+        name: `DATA/METHOD`, such as `digits/contrastive`; without a data set the method.
         method: the method's name and, behind a colon, what it is.
-        data: the data set.
-        image_shape: (h, w, c) of the images that it encodes.
+        data: the data set; None where only the model is known.
+        example_shape: of the examples that it encodes; None for a size that may be any.
         latent_dim: dimensions of a code.
-        unit_interval: whether float pixels must lie in [0, 1].
+        domain: what the examples are: the domain's name and its arguments, such as the features' `loc` and `scale`.
+        noun: what an example is called.
+        types: of arrays that `encode` takes; the signature's first.
+        support: which values the likelihood takes, `unit_interval`, `real` or `categories`.
         metrics: by split, then by name.
-        configuration: of the training, every key with its value.
+        configuration: of the training, every key with its value; of a model without one, its class and hyperparameters.
+        left_out: endpoints that the model cannot have, with the reason.
         versions: of the packages that trained it.
         licence: of the weights.
         checksum: `sha256:` and the digest over the SavedModel's files (see `checksum`).
@@ -90,19 +94,44 @@ class Card(_Record):
 
     name: str
     method: str
-    data: DataSet
-    image_shape: tuple[int, ...]
+    data: DataSet | None = None
+    example_shape: tuple[int | None, ...]
     latent_dim: int
-    unit_interval: bool
-    metrics: dict[str, dict[str, Figure]]
-    configuration: dict[str, Any]
+    domain: dict[str, Any] = Field(default_factory=lambda: {"name": "images"})
+    noun: str = "images"
+    types: tuple[str, ...] = ("float32", "uint8", "float64")
+    support: str = "real"
+    metrics: dict[str, dict[str, Figure]] = Field(default_factory=dict)
+    configuration: dict[str, Any] = Field(default_factory=dict)
+    left_out: dict[str, str] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=versions)
     licence: str = "Apache-2.0"
     checksum: str = ""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_earlier_versions(cls, given: Any) -> Any:
+        """Reads cards of versions that knew images only."""
+        if isinstance(given, dict) and "image_shape" in given:
+            given = {**given, "example_shape": given["image_shape"]}
+            given["support"] = "unit_interval" if given.pop("unit_interval", False) else "real"
+            del given["image_shape"]
+        return given
+
+    @classmethod
+    def of_model(cls, model: Any) -> Self:
+        """What a built model knows of itself: its methods, hyperparameters and examples, and no data set."""
+        method = model.methods_in_words()
+        return cls(
+            name=method.partition(": ")[0],
+            method=method,
+            configuration=knowledge.hyperparameters(model),
+            **knowledge.examples(model),
+        )
+
     @classmethod
     def read(cls, directory: Path) -> Self:
-        """The card of an export.
+        """The card of an export, of this version of the zoo or an earlier one.
 
         Raises:
             ValueError: there is none, or it is damaged.
@@ -120,7 +149,7 @@ class Card(_Record):
         (directory / CARD).parent.mkdir(exist_ok=True)
         text = json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False)
         (directory / CARD).write_text(text + "\n", encoding="utf-8")
-        (directory / README).write_text(self.markdown(), encoding="utf-8")
+        (directory / README).write_text(readme.markdown(self), encoding="utf-8")
 
     def summary(self) -> str:
         """One line: the method, the size of a code, and the mutual information where it was measured on a test set."""
@@ -129,67 +158,6 @@ class Card(_Record):
         if measured:
             parts.append(f"test MI {measured.value:.2f} {measured.unit}")
         return ", ".join(parts)
-
-    def markdown(self) -> str:
-        """The card as Markdown."""
-        images = "×".join(map(str, self.image_shape))
-        floats = "floats from 0 to 1" if self.unit_interval else "floats (0 is black, 1 is white)"
-        splits = ", ".join(f"{role} `{split}`" for role, split in self.data.splits.items())
-        home = f" [Home page]({self.data.homepage})." if self.data.homepage else ""
-        configuration = yaml.safe_dump(self.configuration, sort_keys=False, allow_unicode=True)
-        return f"""# {self.name}
-
-A variational auto-encoder ({self.method}), trained on {self.data.name}: {self.data.description}.
-TensorFlow alone loads it:
-
-```python
-import tensorflow as tf
-
-model = tf.saved_model.load("path/to/this/folder")
-codes = model.encode(images)  # [n, {", ".join(map(str, self.image_shape))}]: uint8 from 0 to 255, or {floats}
-codes["loc"], codes["scale"]  # the posteriors' means and standard deviations, [n, {self.latent_dim}] each
-```
-
-| endpoint | takes | gives |
-|---|---|---|
-| `encode` (also `serving_default`) | images {images} | `loc`, `scale` |
-| `decode` | z, {self.latent_dim} numbers | `mean` of p(x\\|z), pixels from 0 to 1 |
-| `reconstruct` | images {images} | `mean` of p(x\\|z) for z = `loc` |
-| `sample` | n, seed | `mean` of p(x\\|z) for n draws z ~ p(z); the same for the same seed |
-
-Any batch size. As signatures, `encode` and `reconstruct` take float32, `encode_uint8` and `reconstruct_uint8` uint8.
-
-## Metrics
-
-{self._metrics_table()}
-
-## Data
-
-{self.data.name}, {splits}. Licence of the images: {self.data.licence}.{home}
-
-## Configuration
-
-```yaml
-{configuration.rstrip()}
-```
-
-## Origin
-
-Trained and exported with {", ".join(f"{name} {version}" for name, version in self.versions.items())}.
-Licence of the weights: {self.licence}. Checksum over the SavedModel's files: `{self.checksum}`.
-"""
-
-    def _metrics_table(self) -> str:
-        if not self.metrics:
-            return "Not measured."
-        lines = ["| split | metric | value | unit | examples | how |", "|---|---|---:|---|---:|---|"]
-        for split, figures in self.metrics.items():
-            for name, figure in figures.items():
-                value = f"{figure.value:.4g}" + ("" if figure.error is None else f" ± {figure.error:.2g}")
-                lines.append(
-                    f"| {split} | `{name}` | {value} | {figure.unit} | {figure.examples:,} | {figure.note or '–'} |"
-                )
-        return "\n".join(lines)
 
 
 def checksum(directory: Path) -> str:
@@ -204,14 +172,3 @@ def checksum(directory: Path) -> str:
             digest.update(f"{name}\0{files[name].stat().st_size}\0".encode())
             digest.update(files[name].read_bytes())
     return f"sha256:{digest.hexdigest()}"
-
-
-def cards(exports: Path) -> dict[str, Card]:
-    """The cards of all exports under a folder, by their path in it, sorted.
-
-    Raises:
-        ValueError: a card is damaged.
-    """
-    found = (path.parent.parent for path in exports.rglob(CARD.as_posix()))
-    visible = (path for path in found if not any(p.startswith(".") for p in path.relative_to(exports).parts))
-    return {path.relative_to(exports).as_posix(): Card.read(path) for path in sorted(visible)}

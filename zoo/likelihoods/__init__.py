@@ -50,7 +50,7 @@ def get(likelihood: str | dict[str, Any] | Likelihood) -> Likelihood:
     """
     import keras
 
-    if isinstance(likelihood, keras.layers.Layer):
+    if isinstance(likelihood, __getattr__("Likelihood")):
         return likelihood
     if isinstance(likelihood, dict) and "class_name" in likelihood:
         return keras.saving.deserialize_keras_object(likelihood)

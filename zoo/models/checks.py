@@ -150,9 +150,8 @@ class Checked(Step):
             return super().fit(x, y, batch_size, *args, **kwargs)
 
     def train_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
-        """As Keras's; the batch's size is checked first, as in `fit`."""
-        if not self.built:
-            self.check(x, "train_on_batch")
+        """As Keras's; the batch is checked first, as in `fit`."""
+        self.check(x, "train_on_batch")
         self.check_batch(len(examples_of(x)))
         with _one_line("train_on_batch"):
             return super().train_on_batch(x, *args, **kwargs)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -14,7 +15,11 @@ from zoo.latents.prior import Prior, StandardNormal
 from zoo.likelihoods import Conditional
 from zoo.models.batch import examples_of
 from zoo.models.checks import Checked
+from zoo.models.encoder_model import EncoderModel, encoder_of
 from zoo.randomness import Draws, normal_for_each
+
+if TYPE_CHECKING:
+    from zoo.export.card import Card
 
 
 class Codes(NamedTuple):
@@ -48,7 +53,11 @@ class Codec(Checked):
 
     def encode(self, x: Any) -> Codes:
         """The posterior of each example: loc and scale, [batch, dim] each; of several groups along their means."""
-        mean = self.posterior(self._prepared(x, "encode")).mean()
+        return self.codes_of(self._prepared(x, "encode"))
+
+    def codes_of(self, x: tf.Tensor) -> Codes:
+        """`encode` of prepared examples."""
+        mean = self.posterior(x).mean()
         return Codes(mean.z, tf.concat([q.scale for q in mean.posteriors], axis=-1))
 
     def posteriors(self, x: np.ndarray, batch_size: int = 500) -> Codes:
@@ -145,6 +154,47 @@ class Codec(Checked):
         if samples < 1:
             raise ValueError(f"log_prob: samples must be at least 1, got {samples}")
         return tf.reduce_logsumexp(self.log_weights(x, samples, seed), axis=0) - np.log(samples)
+
+    # ── For use elsewhere ────────────────────────────────────────────────────────────────────────────────────
+
+    def encoder_model(self, output: Literal["loc", "scale"] | None = None) -> EncoderModel:
+        """The encoder with head and preparation as a Keras model: raw examples → `{"loc": …, "scale": …}`.
+
+        Its layers are this model's own: what trains it moves this model too. A saved and loaded one is independent.
+
+        Example:
+            >>> classifier = keras.Sequential([keras.Input((28, 28, 1), dtype="uint8"), model.encoder_model("loc"),
+            ...                                keras.layers.Dense(10)])
+
+        Args:
+            output: gives this alone, as a `keras.Sequential` needs it.
+
+        Raises:
+            ValueError: a model that is not built, or whose posterior is not one head on the encoder's features.
+        """
+        self.build_if_known()
+        return encoder_of(self, output)
+
+    def export(self, filepath: str | Path, format: str = "tf_saved_model", card: Card | None = None) -> None:
+        """Writes a SavedModel that TensorFlow alone can load, with its card, as `zoo export` does.
+
+        Args:
+            filepath: of the directory; an export that is there is replaced.
+            format: `tf_saved_model`.
+            card: what is said of it; by default what the model knows of itself.
+
+        Raises:
+            ValueError: another format, or as `zoo.export.saved_model.export_model`.
+        """
+        from zoo.export.saved_model import export_model
+
+        if format != "tf_saved_model":
+            raise ValueError(
+                f"export: format must be 'tf_saved_model', got {format!r}; for others there is "
+                f"model.encoder_model().export(…, format={format!r})"
+            )
+        self.build_if_known()
+        export_model(self, Path(filepath), card)
 
     def _require_normalised(self, where: str) -> None:
         if not self.likelihood.normalised:

@@ -161,6 +161,12 @@ class Objective(keras.Model):
             return 1.0
         return tf.minimum(1.0, tf.cast(self.step.value, tf.float32) / self.warmup_steps)
 
+    def build_for(self, examples: Any) -> None:
+        """Creates the weights of a model that was never used, by the shape of raw examples [batch, ...]."""
+        if not self.built:
+            with self.distribute_strategy.scope():
+                self.build((None, *tf.convert_to_tensor(examples).shape[1:]))
+
     @contextmanager
     def _at_work(self) -> Iterator[None]:
         """Around what computes the objective: hyperparameters that can change are tensors, layers' losses are kept."""
@@ -180,6 +186,7 @@ class Objective(keras.Model):
             phase: keeps the draws of several passes of one step apart.
         """
         raw, index = split_index(x)
+        self.build_for(raw)
         original = self.domain.prepare(tf.convert_to_tensor(raw))
         mask = self.domain.mask(original)
         batch = Batch(original, original, self.draws(training, phase), training, original, mask, index)
@@ -215,6 +222,7 @@ class Objective(keras.Model):
             found["elbo"] = -found["distortion"] - found["rate"]
         return found
 
+    @tf.autograph.experimental.do_not_convert
     def objective(self, x: Any, training: bool) -> dict[str, tf.Tensor]:
         """All terms of a batch of raw examples, with `loss` (their weighted sum) and `elbo`: each [batch].
 

@@ -12,14 +12,21 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from zoo import outside
+from zoo.domains import DOMAINS
+from zoo.likelihoods import LIKELIHOODS
 from zoo.models import METHODS, method
 
 if TYPE_CHECKING:
     from zoo.models.vae import VAE
 
-for _name in (*METHODS, "combination"):
-    importlib.import_module(f"zoo.models.{_name}")
-importlib.import_module("zoo.networks.normalization")
+for _module in (
+    *(f"zoo.models.{name}" for name in (*METHODS, "combination")),
+    *(f"zoo.likelihoods.{name}" for name in LIKELIHOODS),
+    *(f"zoo.domains.{name}" for name in DOMAINS),
+    *(f"zoo.augmentation.{name}" for name in ("affine", "features", "images")),
+    *("zoo.latents.prior", "zoo.networks.normalization", "zoo.training.schedules"),
+):
+    importlib.import_module(_module)
 
 
 def load_model(path: str | Path) -> VAE:

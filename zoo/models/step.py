@@ -79,6 +79,8 @@ class Step(Objective):
         of_weights = [v.regularizer(v) for v in variables if v.regularizer is not None]
         return [*of_weights, *(self.activity if player == MAIN else [])]
 
+    # Not converted by AutoGraph, as `fit` is not: it would warn of Python that it cannot read.
+    @tf.autograph.experimental.do_not_convert
     def compute_gradients(self, data: Any, player: str = MAIN) -> Gradients:
         """The gradients of a player's loss on a batch, for a training loop of one's own; see `apply_gradients`.
 
@@ -93,6 +95,8 @@ class Step(Objective):
             tf.errors.InvalidArgumentError: the gradients of the last batch were never applied, so that this one would
                 have the same noise and the same step.
         """
+        x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        self.build_for(split_index(x)[0])
         known = {one.name: one for one in self.players()}
         if player not in known:
             raise ValueError(f"compute_gradients: no player {player!r}; {nearest(player, known)}")
@@ -100,9 +104,9 @@ class Step(Objective):
             message = "compute_gradients: the last gradients were never applied; call apply_gradients with them first"
             with tf.control_dependencies([tf.debugging.Assert(self.pending.value == 0, [message])]):
                 self.pending.assign_add(1)
-        x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         return self._gradients(x, sample_weight, known[player], None if player == MAIN else f"training/{player}/0")
 
+    @tf.autograph.experimental.do_not_convert
     def apply_gradients(self, gradients: Gradients) -> dict[str, tf.Tensor]:
         """Moves a player's variables; with the main player's the step ends: noise, warm-up and averages go on.
 
@@ -176,6 +180,7 @@ class Step(Objective):
         """What stops a step on values that no example can have; `fit` turns it into one line."""
         raw, _ = split_index(x)
         raw = tf.convert_to_tensor(raw)
+        self.build_for(raw)
         if raw.dtype in (tf.uint8, tf.bool) and self.likelihood.support != "categories":
             return []
         count = self.domain.invalid(self.domain.prepare(raw), self.likelihood.support)

@@ -22,6 +22,7 @@ from zoo.latents import prior as priors
 from zoo.latents.head import GaussianHead
 from zoo.latents.posterior import Latents, Path, Posterior
 from zoo.likelihoods import Conditional
+from zoo.models import METHODS
 from zoo.models.batch import Batch
 from zoo.models.checks import check_networks
 from zoo.models.codec import Codec, Codes
@@ -261,12 +262,42 @@ class VAE(Codec):
         """
         return {}
 
+    @classmethod
+    def has_plain_posterior(cls) -> bool:
+        """Whether the posterior is that of the encoder and one head: no hook that finds it is overridden."""
+        return cls.posterior is VAE.posterior and cls.posterior_of is VAE.posterior_of
+
+    @classmethod
+    def method_names(cls) -> list[str]:
+        """The names of the model's methods; of one from outside the zoo the class's."""
+        own = [name for name in METHODS if cls.__module__ == f"zoo.models.{name}"]
+        return [name.rpartition(":")[2] for name in cls.methods] or own or [cls.__name__]
+
+    @classmethod
+    def methods_in_words(cls) -> str:
+        """The names of the model's methods and, behind a colon, what they are, in a line."""
+        names = cls.method_names()
+        if names == [cls.__name__]:
+            # From outside: what its author says of it.
+            return f"{cls.__name__}: {(cls.__doc__ or cls.__name__).strip().splitlines()[0].rstrip('.')}"
+        return f"{'+'.join(names)}: {'; '.join(METHODS[n].summary if n in METHODS else n for n in names)}"
+
     # ── Round trips ──────────────────────────────────────────────────────────────────────────────────────────
 
     def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
         """As Keras's; a model that was never used is built first."""
         self.build_if_known()
         super().save(filepath, *args, **kwargs)
+
+    def save_weights(self, *args: Any, **kwargs: Any) -> None:
+        """As Keras's; a model that was never used is built first."""
+        self.build_if_known()
+        super().save_weights(*args, **kwargs)
+
+    def load_weights(self, *args: Any, **kwargs: Any) -> None:
+        """As Keras's; a model that was never used is built first."""
+        self.build_if_known()
+        super().load_weights(*args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, networks included."""

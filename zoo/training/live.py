@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from zoo.parameters import strength, strength_above_zero
 from zoo.training import schedules
 from zoo.training.schedules import Schedule
 
@@ -48,10 +49,11 @@ class Live:
         return given if now == tf.constant(given, tf.float32).numpy() else float(now)
 
     def __set__(self, model: Any, value: Any) -> None:
-        found = schedules.get(value)
-        if not isinstance(found, Schedule) and (not 0 <= found < float("inf") or (self.above_zero and not found)):
-            least = "above 0" if self.above_zero else "at least 0"
-            raise ValueError(f"{type(model).__name__}: {self.name} must be {least} and finite, got {value!r}")
+        where = f"{type(model).__name__}: {self.name}"
+        try:
+            found = schedules.get((strength_above_zero if self.above_zero else strength)(value))
+        except ValueError as error:
+            raise ValueError(f"{where} {error}, got {value!r}") from None
         given = _given(model)
         before = given.get(self.name)
         number = 0.0 if isinstance(found, Schedule) else found

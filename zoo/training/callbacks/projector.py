@@ -47,10 +47,11 @@ class Projector(keras.callbacks.Callback):
         self.announce = announce
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Encodes the images and writes codes, labels, sprite, and last the file that names them."""
+        """Encodes the images and writes codes, labels, of images a sprite, and last the file that names them."""
         try:
             images, labels = self.examples()
-            images = images[: min(self.count, (LARGEST // max(images.shape[1:3])) ** 2)]
+            fitting = (LARGEST // max(images.shape[1:3])) ** 2 if images.ndim == 4 else self.count
+            images = images[: min(self.count, fitting)]
             loc = self.model.posteriors(images).loc
         except ValueError as error:
             self.announce(f"no codes for TensorBoard's projector: {error}")
@@ -59,24 +60,30 @@ class Projector(keras.callbacks.Callback):
             self._write(images, labels, loc)
 
     def _write(self, images: np.ndarray, labels: np.ndarray | None, loc: np.ndarray) -> None:
-        codes, sprite = io.StringIO(), io.BytesIO()
+        codes = io.StringIO()
         np.savetxt(codes, loc, fmt="%.6g", delimiter="\t")
-        # The projector expects as many images a row as make a square.
-        whole = pictures.grid(images, margin=0)
-        Image.fromarray(whole[..., 0] if whole.shape[-1] == 1 else whole).save(sprite, "PNG")
         rows = [f"{number}" if labels is None else f"{labels[number]}\t{number}" for number in range(len(loc))]
         # A table of one column has no heading there.
         heading = [] if labels is None else ["label\timage"]
         embedding = EmbeddingInfo(tensor_name="test codes", tensor_path="codes.tsv", metadata_path="images.tsv")
-        embedding.sprite.image_path = "images.png"
-        embedding.sprite.single_image_dim.extend([images.shape[2], images.shape[1]])
+        pictured = self._sprite(images, embedding) if images.ndim == 4 else {}
         config = text_format.MessageToString(ProjectorConfig(embeddings=[embedding]))
         files = {
             "codes.tsv": codes.getvalue().encode(),
             "images.tsv": "\n".join([*heading, *rows, ""]).encode(),
-            "images.png": sprite.getvalue(),
+            **pictured,
             PROJECTOR_FILENAME: config.encode(),
         }
         for name, content in files.items():
             with replacing(self.directory / name) as sibling:
                 sibling.write_bytes(content)
+
+    def _sprite(self, images: np.ndarray, embedding: EmbeddingInfo) -> dict[str, bytes]:
+        """The file of all images beside each other, which the embedding is told of."""
+        sprite = io.BytesIO()
+        # The projector expects as many images a row as make a square.
+        whole = pictures.grid(images, margin=0)
+        Image.fromarray(whole[..., 0] if whole.shape[-1] == 1 else whole).save(sprite, "PNG")
+        embedding.sprite.image_path = "images.png"
+        embedding.sprite.single_image_dim.extend([images.shape[2], images.shape[1]])
+        return {"images.png": sprite.getvalue()}

@@ -1,0 +1,137 @@
+"""The sections of a configuration that need no method: data, recipe, and what is measured while training."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from zoo.data.catalogue import check_preparation, is_table, kind_of, source
+from zoo.data.splits import parse
+from zoo.parameters import Count, Fraction, NonNegative, Positive, Seed, Size, nearest
+
+
+class Section(BaseModel):
+    """Base of all sections: no unknown keys, no changes after loading."""
+
+    # A method may call a hyperparameter `model_width`.
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class Data(Section):
+    """Which examples, which splits, how prepared.
+
+    `kind` is known for a data set of the catalogue and for a .csv file; the user's own arrays are images unless it says
+    `features`. `standardize` brings each entry of the features' last axis to mean 0 and standard deviation 1 over the
+    training split; tables are, by default, and series are not, whose channels often share a unit.
+    """
+
+    name: str
+    train: str | None = None
+    validation: str | None = None
+    test: str | None = None
+    path: str | None = None
+    size: Count | None = None
+    channels: Literal[1, 3] | None = None
+    labels: str | None = None
+    binarize: Literal["dynamic", "fixed"] | None = None
+    kind: Literal["images", "features"] | None = None
+    label_column: str | None = None
+    standardize: bool | None = None
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        try:
+            found = source(self.name)
+        except ValueError as error:
+            raise ValueError(f"name: {error}") from None
+        if self.name == "files" and not self.path:
+            raise ValueError("path: missing; the data set 'files' needs the path of an array file or a folder")
+        if self.name != "files" and self.path:
+            raise ValueError(f"path: only the data set 'files' takes one, not {self.name!r}")
+        if self.labels is not None and self.labels not in found.labels:
+            raise ValueError(f"labels: {self.name} has no {self.labels!r}; {nearest(self.labels, found.labels)}")
+        for split in ("train", "validation", "test"):
+            if getattr(self, split) is None:
+                object.__setattr__(self, split, found.splits[split])
+            try:
+                parse(getattr(self, split))
+            except ValueError as error:
+                raise ValueError(f"{split}: {error}") from None
+        try:
+            kind = kind_of(found, self.path, self.kind)
+        except ValueError as error:
+            raise ValueError(f"kind: {error}") from None
+        for_images = {"size": self.size, "channels": self.channels, "binarize": self.binarize}
+        check_preparation(kind, self.path, for_images, self.label_column, self.standardize)
+        object.__setattr__(self, "kind", kind)
+        if self.standardize is None:
+            object.__setattr__(self, "standardize", is_table(found, self.path))
+        return self
+
+
+class Optimizer(Section):
+    """A Keras optimiser and its rate."""
+
+    name: Literal["sgd", "adam", "adamw", "adamax", "rmsprop"] = "adam"
+    learning_rate: Positive = 1e-3
+    momentum: Fraction = 0.0
+    weight_decay: NonNegative | None = None
+
+    @model_validator(mode="after")
+    def _momentum(self) -> Self:
+        if self.momentum and self.name not in {"sgd", "rmsprop"}:
+            raise ValueError(f"momentum: {self.name} has none of this name (sgd and rmsprop do)")
+        return self
+
+
+class PlayerOptimizer(Optimizer):
+    """The optimiser of a further player, with the norm that its gradient is clipped to."""
+
+    clip_norm: Positive | None = None
+
+
+class Schedule(Section):
+    """How the learning rate changes: not at all, along a cosine to 0, or by `factor` on a plateau of the loss."""
+
+    name: Literal["constant", "cosine", "plateau"] = "constant"
+    factor: Fraction = 0.9
+    patience: Count = 20
+    minimum: NonNegative = 5e-6
+
+
+class Train(Section):
+    """The recipe."""
+
+    epochs: Count = 50
+    batch_size: Count = 256
+    optimizer: Optimizer = Optimizer()
+    optimizers: dict[str, PlayerOptimizer] = Field(default_factory=dict)
+    schedule: Schedule = Schedule()
+    clip_norm: Positive | None = None
+    kl_warmup: NonNegative = 0.0
+    seed: Seed = 0
+    jit_compile: bool = False
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+
+    @field_validator("optimizer", "schedule", mode="before")
+    @classmethod
+    def _by_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+
+class Alarm(Section):
+    """When the collapse alarm sounds; 0 patience turns it off."""
+
+    active_units: Size = 1
+    mutual_information: NonNegative = 0.5
+    patience: Size = 3
+
+
+class Watch(Section):
+    """What is measured while training: on how many validation images, every how many epochs."""
+
+    every: Count = 1
+    images: Count = 1000
+    pictures: bool = True
+    alarm: Alarm = Alarm()

@@ -18,6 +18,7 @@ import numpy as np
 from rich.console import Console
 from sklearn.metrics import roc_auc_score
 
+from zoo import experiments
 from zoo.experiments import configurations
 from zoo.experiments.run_directory import RunDirectory
 from zoo.report import figures
@@ -50,13 +51,13 @@ def main() -> None:
     console = Console(highlight=False, soft_wrap=True)
     logging.getLogger("absl").setLevel(logging.ERROR)
     change = [] if arguments.epochs is None else [f"train.epochs={arguments.epochs}"]
-    experiments = {method: configurations.load(f"gaussians/{method}", change) for method in TITLES}
-    noise_scale, prior_scale = (getattr(experiments["noise_contrastive"].model, key) for key in ("noise_scale", "K"))
-    data = experiments.load_split(experiments["vae"], "test").images
+    chosen = {method: configurations.load(f"gaussians/{method}", change) for method in TITLES}
+    noise_scale, prior_scale = (getattr(chosen["noise_contrastive"].model, key) for key in ("noise_scale", "K"))
+    data = experiments.load_split(chosen["vae"], "test").images
     noise = data + noise_scale * np.random.default_rng(0).standard_normal(data.shape, np.float32)
 
     shown: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-    for method, experiment in experiments.items():
+    for method, experiment in chosen.items():
         with tempfile.TemporaryDirectory() as folder:
             model = experiments.train(experiment, RunDirectory(Path(folder) / method), quiet=True)
         found = {"data": codes(model, data, seed=1), "noise": codes(model, noise, seed=2)}

@@ -220,7 +220,7 @@ def test_progress_ends_with_all_images(wrong):
         ({"block": -1}, "block must be"),
         ({"seed": -1}, "seed must be"),
         ({"seed": 2**31}, "seed must be"),
-        ({"x": np.zeros((2, 3, 2))}, "rank 4"),
+        ({"x": np.zeros((2, 3, 2))}, "images of 3×2, but the encoder takes 3×2×1"),
         ({"x": np.zeros((0, *SHAPE))}, "no images"),
         ({"x": np.zeros((2, 4, 4, 1))}, "images of 4×4×1, but the encoder takes 3×2×1"),
         ({"x": np.full((2, *SHAPE), np.nan)}, "NaN"),

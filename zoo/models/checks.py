@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from zoo.domains.domain import times
 from zoo.domains.images import Images
-from zoo.models.batch import Batch, examples_of
+from zoo.models.batch import examples_of
 from zoo.models.step import Step
 
 
@@ -78,12 +78,6 @@ class Checked(Step):
                     f"{where}: pixels in [{low:g}, {high:g}], but the view {name} keeps them in [0, 1]; scale them to "
                     "it, or give views of your own"
                 )
-
-    def batch(self, x: Any, training: bool, phase: str | None = None) -> Batch:
-        """As in `Objective`; a model that is not built yet is built for these examples."""
-        if not self.built:
-            self.check(x, "batch")
-        return super().batch(x, training, phase)
 
     def view_layers(self) -> list[keras.layers.Layer]:
         """The layers that make the method's views and transformations; a cooperative hook."""

@@ -55,10 +55,9 @@ class Step(Objective):
         return self.player_optimizers[player]
 
     def _gradients(self, x: Any, sample_weight: Any, player: Player, phase: str | None = None) -> Gradients:
+        variables = self.variables_of(player)
         with tf.GradientTape() as tape, self._at_work():
-            # Builds a model that is not built yet.
             terms = self._terms(x, True, phase)
-            variables = self.variables_of(player)
             loss = self._loss(terms, player.name)
             weights = tf.ones_like(loss) if sample_weight is None else sample_weight
             # A column of weights would broadcast to all pairs of examples.

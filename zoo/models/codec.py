@@ -49,7 +49,7 @@ class Codec(Checked):
     def encode(self, x: Any) -> Codes:
         """The posterior of each example: loc and scale, [batch, dim] each; of several groups along their means."""
         mean = self.posterior(self._prepared(x, "encode")).mean()
-        return Codes(mean.z, tf.concat([q.scale for q in mean.posteriors], axis=-1))
+        return Codes(mean.z, tf.concat([q.stddev() for q in mean.posteriors], axis=-1))
 
     def posteriors(self, x: np.ndarray, batch_size: int = 500) -> Codes:
         """`encode` for more examples than fit at once, compiled: NumPy arrays loc and scale, [n, dim] each.
@@ -138,6 +138,7 @@ class Codec(Checked):
         """
         if samples < 1:
             raise ValueError(f"log_prob: samples must be at least 1, got {samples}")
+        self.check(x, "log_prob")
         return tf.reduce_logsumexp(self.log_weights(x, samples, seed), axis=0) - np.log(samples)
 
     def _require_normalised(self, where: str) -> None:

@@ -211,7 +211,7 @@ class ContrastiveVAE(VAE):
         if batch.index is not None:
             return tf.cast(batch.index, tf.int64)
         entries = tf.cast(tf.bitcast(tf.reshape(batch.original, [batch.size, -1]), tf.int32), tf.int64)
-        factors = tf.random.stateless_uniform([entries.shape[1]], [0, 1], minval=None, maxval=None, dtype=tf.int64)
+        factors = tf.random.stateless_uniform(tf.shape(entries)[1:], [0, 1], minval=None, maxval=None, dtype=tf.int64)
         # Whole numbers add up to the same in any order; above 0, where no mark of the queue is.
         return tf.bitwise.bitwise_and(tf.reduce_sum(entries * factors, axis=1), tf.int64.max)
 

@@ -48,7 +48,11 @@ class Live:
         return given if now == tf.constant(given, tf.float32).numpy() else float(now)
 
     def __set__(self, model: Any, value: Any) -> None:
-        found = schedules.get(value)
+        try:
+            found = schedules.get(value)
+        except (TypeError, ValueError) as error:
+            reason = str(error) if isinstance(value, dict) else f"must be a number or a schedule, got {value!r}"
+            raise ValueError(f"{type(model).__name__}: {self.name}: {reason}") from None
         if not isinstance(found, Schedule) and (not 0 <= found < float("inf") or (self.above_zero and not found)):
             least = "above 0" if self.above_zero else "at least 0"
             raise ValueError(f"{type(model).__name__}: {self.name} must be {least} and finite, got {value!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -56,7 +57,11 @@ class Features(Domain):
         return cls(*statistics(x))
 
     def check(self, x: np.ndarray, where: str, support: str = "real") -> None:
-        """Numbers of rank 2 or more, finite, in the unit interval where the likelihood needs it."""
+        """Numbers of rank 2 or more, finite, in the unit interval where the likelihood needs it.
+
+        Warns:
+            UserWarning: bytes as those of flattened images, which nothing scales here.
+        """
         from zoo.data.values import check_features
 
         check_features(x, where=where)
@@ -64,6 +69,12 @@ class Features(Domain):
             raise ValueError(
                 f"{where}: the likelihood takes features in [0, 1], found [{x.min():g}, {x.max():g}]; use 'gaussian', "
                 "or scale them"
+            )
+        if x.dtype == np.uint8 and self.scale is None and x.max() > 1:
+            warnings.warn(
+                f"{where}: features of type uint8 are taken as they are, {x.min()}..{x.max()}; if they are pixels up "
+                "to 255, give images [n, height, width, channels], or divide by 255",
+                stacklevel=2,
             )
 
     def prepare(self, x: tf.Tensor) -> tf.Tensor:

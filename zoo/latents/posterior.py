@@ -144,7 +144,7 @@ class Latents:
 
     def scale(self) -> tf.Tensor:
         """The posterior standard deviations, of each group given the means above: [batch, dim]."""
-        return tf.concat([q.scale for q in self.posterior.mean().posteriors], axis=-1)
+        return tf.concat([q.stddev() for q in self.posterior.mean().posteriors], axis=-1)
 
     def natural_parameters(self) -> tf.Tensor:
         """η(x) of each posterior, as a Gaussian's exponential family has it: [batch, 2·dim + 1].

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import keras
 import tensorflow as tf
@@ -74,9 +74,9 @@ class Likelihood(keras.layers.Layer):
 
 def counted(values: tf.Tensor, x: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
     """Sums values [..., batch, *example] over the entries of each example that the mask lets count: [..., batch]."""
-    entries = x.shape.rank - 1
+    entries = len(x.shape) - 1
     if mask is not None:
-        mask = tf.reshape(mask, tf.concat([tf.shape(mask), tf.ones([x.shape.rank - mask.shape.rank], tf.int32)], 0))
+        mask = tf.reshape(mask, tf.concat([tf.shape(mask), tf.ones([len(x.shape) - len(mask.shape)], tf.int32)], 0))
         # Not a product: 0 · inf would spoil the sum.
         values = tf.where(tf.cast(mask, tf.bool), values, tf.zeros_like(values))
     return tf.reduce_sum(values, axis=list(range(-entries, 0))) if entries else values
@@ -89,7 +89,8 @@ class Conditional:
         likelihood: what the parameters mean.
         parameters: [..., batch, *parameter_shape]; None where an autoregressive decoder has not been told any x.
         step: an autoregressive decoder: x so far [batch, *example] → parameters.
-        shape: of x, [batch, *example], where it is to be generated step by step.
+        count: how many examples it is to generate step by step.
+        example_shape: of one of them.
     """
 
     def __init__(
@@ -97,12 +98,14 @@ class Conditional:
         likelihood: Likelihood,
         parameters: tf.Tensor | None,
         step: Callable[[tf.Tensor], tf.Tensor] | None = None,
-        shape: tf.Tensor | None = None,
+        count: Any = 0,
+        example_shape: tuple = (),
     ) -> None:
         self.likelihood = likelihood
         self.given_parameters = parameters
         self.step = step
-        self.shape = shape
+        self.count = count
+        self.example_shape = tuple(example_shape)
 
     @property
     def parameters(self) -> tf.Tensor:
@@ -137,20 +140,18 @@ class Conditional:
 
     def _in_order(self, next_x: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]) -> tf.Tensor:
         """Fills x along the first axis of an example, for images along its first two, row by row."""
-        assert self.step is not None and self.shape is not None
-        step, start = self.step, tf.zeros(self.shape)
-        # Of the zeros and not of the shape, which is a tensor: in a graph only they know its fixed parts.
-        places = start.shape[1:].as_list()
+        assert self.step is not None
+        step, places = self.step, list(self.example_shape)
         if None in places:
             raise ValueError("sample: the examples have no fixed size, which an autoregressive decoder needs to start")
         ordered = places[:2] if len(places) == 3 else places[:1]
-        count = math.prod(ordered)
+        total = math.prod(ordered)
 
         def fill(i: tf.Tensor, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            here = tf.reshape(tf.one_hot(i, count, on_value=True, off_value=False), [1, *ordered])
+            here = tf.reshape(tf.one_hot(i, total, on_value=True, off_value=False), [1, *ordered])
             here = tf.reshape(here, [1, *ordered, *[1] * (len(places) - len(ordered))])
             return i + 1, tf.where(here, tf.cast(next_x(step(x), i), x.dtype), x)
 
-        start = tf.ensure_shape(start, [None, *places])
+        start = tf.ensure_shape(tf.zeros(tf.stack([self.count, *places])), [None, *places])
         shapes = [tf.TensorShape([]), start.shape]
-        return tf.while_loop(lambda i, _: i < count, fill, [tf.constant(0), start], shape_invariants=shapes)[1]
+        return tf.while_loop(lambda i, _: i < total, fill, [tf.constant(0), start], shape_invariants=shapes)[1]

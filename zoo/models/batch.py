@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from zoo.domains.domain import Domain
 from zoo.randomness import Draws
 
 
@@ -23,6 +24,7 @@ class Batch:
         mask: which entries of x count, [batch, ...], True where they do; None where all do.
         index: the number of each example in the training set, [batch], where the data tell it.
         stream: names the draws made for x; other views of the same step have names of their own.
+        domain: what x is; finds the mask of a view.
     """
 
     x: tf.Tensor
@@ -33,6 +35,7 @@ class Batch:
     mask: tf.Tensor | None = None
     index: tf.Tensor | None = None
     stream: str = "posterior"
+    domain: Domain | None = None
 
     @property
     def size(self) -> tf.Tensor:
@@ -41,7 +44,8 @@ class Batch:
 
     def of(self, x: tf.Tensor, stream: str) -> Batch:
         """The same examples under another view x, whose draws have another name."""
-        return replace(self, x=x, given=x, stream=stream)
+        mask = self.mask if self.domain is None else self.domain.mask(x)
+        return replace(self, x=x, given=x, mask=mask, stream=stream)
 
 
 def split_index(x: Any) -> tuple[Any, Any]:

@@ -64,9 +64,8 @@ class Checked(Step):
                 raise ValueError(f"{where}: a data set of single {noun}; batch it first, data.batch(n)")
             raise ValueError(f"{where}: one example without a batch axis; give x[None], of shape 1×{times(shape)}")
         if not shape[1:].is_compatible_with(wanted):
-            raise ValueError(
-                f"{where}: {noun} of {times(shape[1:])}, but the encoder takes {times(self.example_shape)}"
-            )
+            given = times(shape[1:]) or "a single number"
+            raise ValueError(f"{where}: {noun} of {given}, but the encoder takes {times(self.example_shape)}")
 
     def _check_for_views(self, examples: np.ndarray, where: str) -> None:
         clipping = [layer for layer in self.view_layers() if getattr(layer, "clips", False)]

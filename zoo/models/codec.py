@@ -58,7 +58,7 @@ class Codec(Checked):
     def codes_of(self, x: tf.Tensor) -> Codes:
         """`encode` of prepared examples."""
         mean = self.posterior(x).mean()
-        return Codes(mean.z, tf.concat([q.scale for q in mean.posteriors], axis=-1))
+        return Codes(mean.z, tf.concat([q.stddev() for q in mean.posteriors], axis=-1))
 
     def posteriors(self, x: np.ndarray, batch_size: int = 500) -> Codes:
         """`encode` for more examples than fit at once, compiled: NumPy arrays loc and scale, [n, dim] each.
@@ -153,6 +153,7 @@ class Codec(Checked):
         """
         if samples < 1:
             raise ValueError(f"log_prob: samples must be at least 1, got {samples}")
+        self.check(x, "log_prob")
         return tf.reduce_logsumexp(self.log_weights(x, samples, seed), axis=0) - np.log(samples)
 
     # ── For use elsewhere ────────────────────────────────────────────────────────────────────────────────────

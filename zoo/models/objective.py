@@ -85,7 +85,7 @@ class Objective(keras.Model):
         self.__dict__["calls"] = {}
         self.step = self._counter("step")
         self.evaluation_step = self._counter("evaluation_step")
-        # How often gradients were computed since they were last applied.
+        # A bit for each player whose gradients were computed and not yet applied.
         self.pending = self._counter("pending")
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -188,8 +188,9 @@ class Objective(keras.Model):
         raw, index = split_index(x)
         self.build_for(raw)
         original = self.domain.prepare(tf.convert_to_tensor(raw))
-        mask = self.domain.mask(original)
-        batch = Batch(original, original, self.draws(training, phase), training, original, mask, index)
+        mask, draws = self.domain.mask(original), self.draws(training, phase)
+        batch = Batch(original, original, draws, training, original, mask, index, domain=self.domain)
+        # The mask is that of the view, which may have made an example shorter.
         return batch.of(self.view(batch), batch.stream)
 
     def _terms(self, x: Any, training: bool, phase: str | None = None) -> dict[str, Term]:

@@ -21,11 +21,13 @@ class Gradients(NamedTuple):
         player: whose they are.
         values: one for each of the player's variables, in their order.
         terms: all terms of the batch, with `loss` and `elbo`: [batch] each.
+        update: which of the player's moves in this step, from 0.
     """
 
     player: str
     values: list[tf.Tensor | None]
     terms: dict[str, tf.Tensor]
+    update: int = 0
 
 
 class Step(Objective):
@@ -80,7 +82,7 @@ class Step(Objective):
 
     # Not converted by AutoGraph, as `fit` is not: it would warn of Python that it cannot read.
     @tf.autograph.experimental.do_not_convert
-    def compute_gradients(self, data: Any, player: str = MAIN) -> Gradients:
+    def compute_gradients(self, data: Any, player: str = MAIN, update: int = 0) -> Gradients:
         """The gradients of a player's loss on a batch, for a training loop of one's own; see `apply_gradients`.
 
         Works eagerly and in a `tf.function`. A clipped gradient under several replicas is clipped already.
@@ -88,10 +90,11 @@ class Step(Objective):
         Args:
             data: x, (x, y) or (x, y, sample_weight), as `fit` takes them.
             player: whose.
+            update: which of the player's moves in this step, from 0: each has noise of its own.
 
         Raises:
-            ValueError: an unknown player.
-            tf.errors.InvalidArgumentError: the gradients of the last batch were never applied, so that this one would
+            ValueError: an unknown player, or more moves than it has in a step.
+            tf.errors.InvalidArgumentError: the player's last gradients were never applied: forgotten, and these would
                 have the same noise and the same step.
         """
         x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
@@ -99,29 +102,40 @@ class Step(Objective):
         known = {one.name: one for one in self.players()}
         if player not in known:
             raise ValueError(f"compute_gradients: no player {player!r}; {nearest(player, known)}")
-        if player == MAIN:
-            message = "compute_gradients: the last gradients were never applied; call apply_gradients with them first"
-            with tf.control_dependencies([tf.debugging.Assert(self.pending.value == 0, [message])]):
-                self.pending.assign_add(1)
-        return self._gradients(x, sample_weight, known[player], None if player == MAIN else f"training/{player}/0")
+        if not 0 <= update < known[player].updates:
+            moves = known[player].updates
+            raise ValueError(f"compute_gradients: update {update}, but {player!r} has {moves} in a step, from 0")
+        message = f"compute_gradients: the last gradients of {player!r} were never applied; call apply_gradients first"
+        own = self._pending_bit(player)
+        free = tf.bitwise.bitwise_and(self.pending.value, own) == 0
+        with tf.control_dependencies([tf.debugging.Assert(free, [message])]):
+            self.pending.assign(tf.bitwise.bitwise_or(self.pending.value, own))
+        found = self._gradients(x, sample_weight, known[player], _phase(player, update))
+        return found._replace(update=update)
 
     @tf.autograph.experimental.do_not_convert
     def apply_gradients(self, gradients: Gradients) -> dict[str, tf.Tensor]:
-        """Moves a player's variables; with the main player's the step ends: noise, warm-up and averages go on.
+        """Moves a player's variables; with the main player's last move the step ends: noise and averages go on.
 
         Args:
             gradients: of `compute_gradients`.
 
         Returns:
-            The running means of all terms, as `fit` reports them.
+            The running means of all terms, as `fit` reports them; nothing before the step has ended.
         """
         player = next(one for one in self.players() if one.name == gradients.player)
         self._apply(gradients, player)
-        if gradients.player != MAIN:
+        own = self._pending_bit(player.name)
+        self.pending.assign(tf.bitwise.bitwise_and(self.pending.value, tf.bitwise.invert(own)))
+        if player.name != MAIN or gradients.update + 1 < player.updates:
             return {}
-        self.pending.assign(0)
         self._end_step()
         return self._track(gradients.terms, None)
+
+    def _pending_bit(self, player: str) -> tf.Tensor:
+        """The bit of `pending` that says whether a player's gradients wait for being applied."""
+        place = [one.name for one in self.players()].index(player)
+        return tf.constant(1 << place, tf.int64)
 
     def _apply(self, gradients: Gradients, player: Player) -> None:
         pairs = zip(gradients.values, self.variables_of(player), strict=True)
@@ -145,10 +159,8 @@ class Step(Objective):
         terms: dict[str, tf.Tensor] = {}
         for player in self.players():
             for i in range(player.updates):
-                if player.name == MAIN:
-                    terms = self._move(player, x, sample_weight, "training" if i == 0 else f"training/{i}") or terms
-                else:
-                    self._move(player, x, sample_weight, f"training/{player.name}/{i}")
+                found = self._move(player, x, sample_weight, _phase(player.name, i))
+                terms = found if player.name == MAIN else terms
         self._end_step()
         return self._track(terms, sample_weight)
 
@@ -299,3 +311,10 @@ class Step(Objective):
         """Starts the running means, and the evaluation's noise, anew."""
         super().reset_metrics()
         self.evaluation_step.assign(0)
+
+
+def _phase(player: str, update: int) -> str:
+    """Names the draws of a player's move: those of the main player's first are the step's own."""
+    if player == MAIN:
+        return f"training/{update}" if update else "training"
+    return f"training/{player}/{update}"

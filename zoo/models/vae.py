@@ -123,6 +123,10 @@ class VAE(Codec):
         flat = type(self).posterior_of is VAE.posterior_of
         if flat:
             self.head(features)
+        else:
+            # Layers that only an overridden hook knows are built by being used, once, on nothing.
+            nothing = tf.zeros([1, *(size or 1 for size in features.shape[1:])], features.dtype)
+            self.posterior_of(nothing).sample(tf.zeros([1, self.latent_dim]))
         if not self.autoregressive:
             wanted = getattr(self.decoder, "input_shape", None)
             if isinstance(wanted, tuple) and wanted[1:] != (self.latent_dim,):
@@ -198,13 +202,13 @@ class VAE(Codec):
             training: passed to the decoder.
         """
         if not self.autoregressive:
-            return Conditional(self.likelihood, self._parameters(z, None, training))
+            return Conditional(self.likelihood, self._parameters(z, None, training=training))
         if given is not None:
-            return Conditional(self.likelihood, self._parameters(z, given, training))
-        shape = tf.concat([tf.shape(z)[:1], self.example_shape], 0)
-        return Conditional(self.likelihood, None, lambda x: self._parameters(z, x, training), shape)
+            return Conditional(self.likelihood, self._parameters(z, given, training=training))
+        step = functools.partial(self._parameters, z, training=training)
+        return Conditional(self.likelihood, None, step, tf.shape(z)[0], self.example_shape)
 
-    def _parameters(self, z: tf.Tensor, given: tf.Tensor | None, training: bool) -> tf.Tensor:
+    def _parameters(self, z: tf.Tensor, given: tf.Tensor | None, *, training: bool) -> tf.Tensor:
         flat = tf.reshape(z, [-1, z.shape[-1]])
         if given is None:
             found = self.run(self.decoder, flat, training=training)

@@ -36,7 +36,8 @@ def _checksum(path: Path) -> str:
 
 def require_space(directory: Path, model: keras.Model) -> None:
     """Raises OSError where a disk has no room for a model's file: the HDF5 library crashes when it finds out itself."""
-    weights = [*model.variables, *model.optimizer.variables]
+    others = getattr(model, "player_optimizers", {}).values()
+    weights = [*model.variables, *(v for one in (model.optimizer, *others) for v in one.variables)]
     needed = 2**20 + sum(v.numpy().nbytes for v in weights) * 5 // 4
     if shutil.disk_usage(directory).free < needed:
         reason = f"{os.strerror(errno.ENOSPC)} ({needed / 2**20:.0f} MiB needed)"
@@ -116,7 +117,7 @@ def restore(directory: Path, model: keras.Model, announce: Callable[[str], None]
             announce(f"checkpoint {path.name} is damaged ({reason}); going back to the one before")
             continue
         try:
-            model.optimizer.build(model.trainable_variables)
+            model.build_optimizers()
             model.load_weights(path / WEIGHTS)
             for seed, value in zip(_seeds(model), seeds, strict=True):
                 seed.assign(value)

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test lint format exports benchmarks clean
+.PHONY: demo test test-all lint format exports benchmarks clean
 
 $(VENV)/.installed: requirements.txt pyproject.toml
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
@@ -18,7 +18,12 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
 demo: $(VENV)/.installed
 	$(RUN) examples/demo.py
 
+# The numeric core of everything, in a few minutes.
 test: $(VENV)/.installed-dev
+	$(RUN) -m pytest --numprocesses 2 --dist worksteal -m "not slow and not matrix"
+
+# And the matrix of methods, trainings, browsers and servers.
+test-all: $(VENV)/.installed-dev
 	$(RUN) -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/.installed-dev

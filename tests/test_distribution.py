@@ -83,7 +83,7 @@ ALL = {
     },
 }
 # Digits of half precision: sums over a batch's halves differ in the last one.
-POLICIES = {"float32": 1e-5, "mixed_float16": 2e-3, "mixed_bfloat16": 2e-2}
+POLICIES = {"float32": 1e-5, "mixed_float16": 1e-3, "mixed_bfloat16": 1e-2}
 # A single step without momentum is as long as rate · limit, however the loss was scaled.
 CLIPPED = {"rows": BATCH, "momentum": 0.0, "policy": "mixed_float16", "evaluated": False, "arguments": {}}
 CLIPS = {"global_clipnorm": 0.01, "clipnorm": 0.01, "clipvalue": 0.001}
@@ -199,12 +199,12 @@ def test_two_devices_take_the_steps_of_one_with_all_methods_at_once(results, pol
     moved = max(np.abs(np.subtract(b, a)).max() for n, b, a in zip(one["names"], one["before"], alone, strict=True)
                 if "kernel" in n)  # fmt: skip
     assert moved > 0.02
-    tolerance = POLICIES[policy] * (1 if policy == "float32" else moved)
+    # Keys are unit vectors; other weights are as exact as their way was long.
+    scales = {"queue": 1.0, "queue_owners": 0.0}
     for name, expected, replicas in zip(one["names"], alone, two["replicas"], strict=True):
         for found in replicas:
             difference = np.abs(np.subtract(found, expected)).max()
-            # Whose key is where does not depend on precision.
-            assert difference <= (0 if "owners" in name else tolerance), name
+            assert difference <= POLICIES[policy] * scales.get(name.split()[1], moved), name
     for name, value in one["metrics"].items():
         # Differences of logarithms near 0 among them.
         assert two["metrics"][name] == pytest.approx(value, rel=POLICIES[policy], abs=POLICIES[policy]), name

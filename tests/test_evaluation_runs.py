@@ -69,7 +69,7 @@ def test_a_run_of_another_version_that_does_not_load_names_both(run, monkeypatch
     if damage == "configuration":
         run.config.write_text(run.config.read_text().replace("model:", "model:\n  future: 3"))
     else:
-        monkeypatch.setattr("keras.saving.load_model", lambda path: {}["an object of the future"])
+        monkeypatch.setattr("keras.saving.load_model", lambda path, **_: {}["an object of the future"])
     with pytest.raises((ValueError, RunError), match="future"):
         evaluate(run.path)
     written_by(run, "2.0.0")

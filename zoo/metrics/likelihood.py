@@ -85,12 +85,12 @@ def importance_weighted(
     """
     import tensorflow as tf
 
-    rows = _rows_at_once(model)
+    x = np.asarray(x)
+    rows = _rows_at_once(model, x.shape[1:])
     samples = as_count("samples", samples)
     block = min(samples, rows) if block is None else as_count("block", block)
     batch_size = max(1, rows // block) if batch_size is None else as_count("batch_size", batch_size)
     seed = as_seed(seed)
-    x = np.asarray(x)
     model.check(x, "negative_log_likelihood")
     n = len(x)
     # Of one shape, so that the model is traced once, and as even as can be, so that little is decoded in vain.
@@ -120,14 +120,14 @@ def importance_weighted(
     return result
 
 
-def _rows_at_once(model: Any) -> int:
+def _rows_at_once(model: Any, example_shape: tuple) -> int:
     """How many codes to decode at a time: what the decoder's layers give for one of them decides."""
     layers = getattr(getattr(model, "decoder", None), "layers", [])
     shapes = [tuple(layer.output.shape[1:]) for layer in layers if hasattr(layer, "output")]
     # A decoder that cannot be looked into counts as fifty of its images.
-    pixels = math.prod(getattr(model, "example_shape", None) or (1,))
-    numbers = sum(map(math.prod, shapes)) if shapes and all(None not in shape for shape in shapes) else 50 * pixels
-    return min(MOST_ROWS, max(LEAST_ROWS, MEMORY // (4 * numbers)))
+    known = shapes and all(None not in shape for shape in shapes)
+    numbers = sum(map(math.prod, shapes)) if known else 50 * math.prod(example_shape)
+    return min(MOST_ROWS, max(LEAST_ROWS, MEMORY // (4 * max(1, numbers))))
 
 
 def _compiled(model: Any) -> Callable[..., Any]:

@@ -151,8 +151,10 @@ class Checked(Step):
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """As Keras's; the data are checked first, as in `fit`."""
-        x = self._check_data(x, "evaluate")
-        with _one_line("evaluate"):
+        # `fit` comes here with validation data that it has checked: a look would take a generator's batch away.
+        inside = kwargs.get("_use_cached_eval_dataset", False)
+        x = x if inside else self._check_data(x, "evaluate")
+        with _one_line("validation_data" if inside else "evaluate"):
             return super().evaluate(x, *args, **kwargs)
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
@@ -197,20 +199,16 @@ def check_networks(model: str, encoder: Any, decoder: Any, likelihood: Any, doma
         domain: what x is.
 
     Raises:
-        ValueError: an encoder with several outputs, or a decoder that ends in probabilities where logits are wanted.
+        ValueError: a decoder that ends in probabilities where logits are wanted.
 
     Warns:
         UserWarning: an encoder that scales pixels once more, or that seems to sample.
     """
     layers = list(getattr(encoder, "layers", []))
-    if len(getattr(encoder, "outputs", None) or [None]) > 1:
-        raise ValueError(
-            f"{model}: the encoder has {len(encoder.outputs)} outputs; it gives features, and the heads for loc and "
-            "scale are the model's own"
-        )
-    if layers and "sampl" in f"{type(layers[-1]).__name__} {layers[-1].name}".lower().replace("resampl", ""):
+    last = _last(encoder)
+    if last is not None and _SAMPLES.search(f"{type(last).__name__} {last.name}".lower().replace("_", "")):
         warnings.warn(
-            f"{model}: the encoder ends in {layers[-1].name!r}, which seems to sample; it gives features, and the "
+            f"{model}: the encoder ends in {last.name!r}, which seems to sample; it gives features, and the "
             "model samples itself",
             stacklevel=2,
         )
@@ -219,12 +217,43 @@ def check_networks(model: str, encoder: Any, decoder: Any, likelihood: Any, doma
             f"{model}: the encoder has a Rescaling layer, but images come to it in the unit interval already",
             stacklevel=2,
         )
-    behind = list(getattr(decoder, "layers", []))
-    activation: Any = getattr(behind[-1], "activation", None) if behind else None
+    last = _last(decoder)
+    softmax = isinstance(last, keras.layers.Softmax)
+    activation: Any = keras.activations.softmax if softmax else getattr(last, "activation", None)
     logits = {"unit_interval": keras.activations.sigmoid, "categories": keras.activations.softmax}
     wrong = logits.get(likelihood.support)
     if wrong is not None and activation is wrong:
         raise ValueError(
             f"{model}: the likelihood {type(likelihood).__name__} takes logits, but the decoder ends in "
             f"{wrong.__name__}; leave that activation out"
+        )
+
+
+# Not an up-, down- or subsampling layer.
+_SAMPLES = re.compile(r"(?<!up)(?<!down)(?<!sub)(?<!re)sampl")
+# What only arranges the entries that the layer before it gives.
+_ARRANGING = (
+    keras.layers.Cropping1D,
+    keras.layers.Cropping2D,
+    keras.layers.Flatten,
+    keras.layers.Identity,
+    keras.layers.Permute,
+    keras.layers.Reshape,
+)
+
+
+def _last(network: Any) -> Any:
+    """The last layer of a network, those inside it included, that computes something; None where nobody can tell."""
+    layers = [one for one in getattr(network, "layers", []) if not isinstance(one, _ARRANGING)]
+    if not layers:
+        return None
+    return _last(layers[-1]) if isinstance(layers[-1], keras.Model) else layers[-1]
+
+
+def check_features(model: str, features: Any) -> None:
+    """Raises ValueError for what an encoder has given, if it is more than one tensor."""
+    if isinstance(features, list | tuple | dict):
+        raise ValueError(
+            f"{model}: the encoder has {len(features)} outputs; it gives features, and the heads for loc and scale are "
+            "the model's own"
         )

@@ -188,6 +188,8 @@ class Objective(keras.Model):
         raw, index = split_index(x)
         self.build_for(raw)
         original = self.domain.prepare(tf.convert_to_tensor(raw))
+        # Some pipelines do not know the shapes of their batches, and networks need them.
+        original = tf.ensure_shape(original, [None, *self.example_shape])
         mask, draws = self.domain.mask(original), self.draws(training, phase)
         batch = Batch(original, original, draws, training, original, mask, index, domain=self.domain)
         # The mask is that of the view, which may have made an example shorter.

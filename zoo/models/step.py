@@ -161,7 +161,9 @@ class Step(Objective):
             for i in range(player.updates):
                 found = self._move(player, x, sample_weight, _phase(player.name, i))
                 terms = found if player.name == MAIN else terms
-        self._end_step()
+        # A batch that is refused, or that a generator does not have any more, is no step.
+        with tf.control_dependencies(tf.nest.flatten(x)):
+            self._end_step()
         return self._track(terms, sample_weight)
 
     def _move(self, player: Player, x: Any, sample_weight: Any, phase: str) -> dict[str, tf.Tensor]:

@@ -225,8 +225,7 @@ def test_one_image_without_a_batch_axis(call):
 def test_a_list_of_arrays(call, kind):
     model = make()
     arguments = {"verbose": 0} if call in ("fit", "evaluate", "predict") else {}
-    where = "log_weights" if call == "log_prob" else call
-    refused(lambda: getattr(model, call)(kind(images()), **arguments), where, f"a {kind.__name__} of 12", "np.stack")
+    refused(lambda: getattr(model, call)(kind(images()), **arguments), call, f"a {kind.__name__} of 12", "np.stack")
 
 
 def test_other_keys_than_x_and_index():

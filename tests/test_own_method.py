@@ -11,9 +11,9 @@ import keras_tuner
 import numpy as np
 import pytest
 import yaml
-from zoo.report.listing import description
 
 import zoo
+from zoo.cli.listing import description
 from zoo.experiments import configurations
 from zoo.experiments.building import build_model
 from zoo.experiments.run_directory import RunDirectory
@@ -31,22 +31,18 @@ class CovarianceVAE(zoo.VAE):
     """
 
     adds = ("covariance",)
+    covariance_weight = zoo.Live()
 
     def __init__(self, *args, covariance_weight: float = FACTOR, **kwargs):
         super().__init__(*args, **kwargs)
         self.covariance_weight = covariance_weight
 
-    def loss_terms(self, batch, latents, training):
-        z = latents.sample() - tf.reduce_mean(latents.sample(), 0)
+    def loss_terms(self, batch, latents):
+        z = latents.z - tf.reduce_mean(latents.z, 0)
         covariance = tf.matmul(z, z, transpose_a=True) / tf.cast(tf.shape(z)[0], z.dtype)
         off = tf.reduce_sum(tf.linalg.set_diag(covariance, tf.zeros(tf.shape(z)[1])) ** 2)
-        return {**super().loss_terms(batch, latents, training), "covariance": tf.repeat(off, tf.shape(z)[0])}
-
-    def loss_weights(self, training=False):
-        return {**super().loss_weights(training), "covariance": self.covariance_weight}
-
-    def get_config(self):
-        return {**super().get_config(), "covariance_weight": self.covariance_weight}
+        term = zoo.Term(tf.repeat(off, tf.shape(z)[0]), self.covariance_weight)
+        return {**super().loss_terms(batch, latents), "covariance": term}
 
 class Scaled(keras.layers.Layer):
     def call(self, x):
@@ -67,8 +63,11 @@ class Tempered(zoo.likelihoods.Bernoulli):
         super().__init__(**kwargs)
         self.temperature = temperature
 
-    def distribution(self, parameters, event_ndims):
-        return super().distribution(parameters / self.temperature, event_ndims)
+    def log_prob(self, parameters, x, mask=None):
+        return super().log_prob(parameters / self.temperature, x, mask)
+
+    def mean(self, parameters):
+        return super().mean(parameters / self.temperature)
 
     def get_config(self):
         return {**super().get_config(), "temperature": self.temperature}
@@ -237,7 +236,7 @@ def test_combined_with_methods_of_the_zoo(mine, monkeypatch, tmp_path):
     assert type(model).__bases__ == (theirs, zoo.IWAE)
     assert type(model) is zoo.combine("iwae", theirs) is zoo.combine("my_method:CovarianceVAE", zoo.IWAE)
     assert type(model) is zoo.combine(type(model), "vae")
-    assert {"covariance", "negative_bound"} <= set(model.loss_weights())
+    assert {"covariance", "negative_bound"} <= set(model.term_names())
     model.save(tmp_path / "both.keras")
     forget()
     monkeypatch.chdir(mine)

@@ -267,7 +267,7 @@ def test_bad_images(kind):
         "predict": lambda: model.predict(x, verbose=0),
         "encode": lambda: model.encode(x),
         "reconstruct": lambda: model.reconstruct(x),
-        "log_weights": lambda: model.log_prob(x),
+        "log_prob": lambda: model.log_prob(x),
     }
     for name, call in calls.items():
         with pytest.raises(ValueError) as error:

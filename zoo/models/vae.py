@@ -24,7 +24,7 @@ from zoo.latents.posterior import Latents, Path, Posterior
 from zoo.likelihoods import Conditional
 from zoo.models import METHODS
 from zoo.models.batch import Batch
-from zoo.models.checks import check_networks
+from zoo.models.checks import check_features, check_networks
 from zoo.models.codec import Codec, Codes
 from zoo.models.objective import Term
 from zoo.parameters import Count, Seed, Size, Strength, checked, hyperparameters
@@ -120,6 +120,7 @@ class VAE(Codec):
         self.__dict__["domain"] = self._domain_for(self.example_shape)
         # Called on placeholders, and not built, as a network that is a subclass can only be called.
         features = self.encoder(keras.Input(self.example_shape))
+        check_features(type(self).__name__, features)
         flat = type(self).posterior_of is VAE.posterior_of
         if flat:
             self.head(features)

@@ -84,13 +84,13 @@ def test_listing_names_everything(command):
     [
         (
             "contrastive",
-            ["gamma        number ≥ 0, by default 1.0", "elbo_on      query or original, by default query"],
+            ["gamma        number ≥ 0 or schedule, by default 1.0", "elbo_on      query or original, by default query"],
         ),
         (
             "mlp",
             ["width          whole number ≥ 1, by default 512", "decoder_depth  whole number ≥ 0 or null, by default"],
         ),
-        ("gaussian", ["variance  number > 0, by default 1.0", "learned   true or false, by default false"]),
+        ("gaussian", ["variance        number > 0, by default 1.0", "scale           shared or each, by default shared"]),
         ("conv", ["none"]),
     ],
 )

@@ -393,7 +393,7 @@ def saved_variables(model):
 
 def test_a_hybrid_is_exported_without_its_critic(tmp_path):
     model = make(critic="hybrid")
-    card = card_of(configurations.load("digits/critic"), model)
+    card = card_of(configurations.load("digits/critic", ["model.latent_dim=3"]), model)
     folder = saved_model.export_model(model, tmp_path / "export", card)
     loaded = tf.saved_model.load(str(folder))
     np.testing.assert_allclose(loaded.encode(images())["loc"], model.encode(images()).loc, atol=1e-5)

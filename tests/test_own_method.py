@@ -275,7 +275,7 @@ def test_its_hyperparameters_are_listed(mine, monkeypatch):
     monkeypatch.chdir(mine)
     text = description("my_method:CovarianceVAE")
     assert text.startswith("my_method:CovarianceVAE, a method: The VAE whose codes must not covary.")
-    assert "covariance_weight  number, by default 1.0" in text and "beta               number ≥ 0" in text
+    assert "covariance_weight  number, by default 1.0" in text and "beta               number ≥ 0 or schedule" in text
     assert "width  whole number, by default 8" in description("my_method:small")
     assert "temperature  number, by default 1.0" in description("my_method:Tempered")
 

@@ -55,7 +55,7 @@ def test_build_gives_a_compiled_model_of_the_trial():
     assert isinstance(model, zoo.ContrastiveVAE)
     assert model.built
     assert model.optimizer.built
-    assert (model.gamma, model.latent_dim, model.image_shape) == (2.5, 4, (28, 28, 1))
+    assert (model.gamma, model.latent_dim, model.example_shape) == (2.5, 4, (28, 28, 1))
     assert model.warmup_steps == 128 // 32
 
 
@@ -105,10 +105,10 @@ def test_ranges_and_choices(key, given, kind, properties):
         ({"model.gamma": (0.0, 1.0, "log")}, "must begin above 0"),
         ({"model.gamma": [0.5, "much"]}, "choices must be all numbers"),
         ({"train.clip_norm": [None, None]}, "choices must be all numbers"),
-        ({"model.gamma": (-1.0, 1.0)}, "model.gamma: must be greater than or equal to 0, got -1.0"),
+        ({"model.gamma": (-1.0, 1.0)}, "model.gamma: must be a finite number of at least 0, or a schedule, got -1.0"),
         ({"model.latent_dim": (0.5, 8.0)}, "model.latent_dim: must be a valid integer"),
         ({"model.elbo_on": ["query", "key"]}, "model.elbo_on: must be 'query' or 'original', got 'key'"),
-        ({"model.temperature": ["hot", "cold"]}, "model.temperature: must be a valid number"),
+        ({"model.temperature": ["hot", "cold"]}, "model.temperature: must be a finite number"),
     ],
 )
 def test_mistakes_are_one_line_that_names_the_key(space, message):

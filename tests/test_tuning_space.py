@@ -95,7 +95,7 @@ def test_a_search_over_methods(tmp_path):
             "model.method=vae: no key 'model.gamma'; it is one of model.method=contrastive",
         ),
         ({"model.method": {"contrastive": {"model.gama": (0.1, 1.0)}}}, "no key 'model.gama'; did you"),
-        ({"model.method": {"contrastive": {"model.gamma": (-1.0, 1.0)}}}, "model.gamma: must be greater than"),
+        ({"model.method": {"contrastive": {"model.gamma": (-1.0, 1.0)}}}, "model.gamma: must be a finite number of at least 0"),
         ({"model.method": {"vae": {"model.beta": [1.0]}}, "model.beta": [2.0]}, "model.beta stands there twice"),
         ({"model.method": {"vae": {"model.method": ["vae"]}}}, "model.method stands there twice"),
         (

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, Field, PlainValidator, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, PlainValidator, TypeAdapter, ValidationError, WithJsonSchema
 
 
 def _not_bool(value: Any) -> Any:
@@ -71,9 +71,14 @@ Seed = Annotated[int, Field(ge=0, lt=2**31), _Number]
 # Checked before pydantic does, whose errors about unions name the union's branches.
 Counts = Annotated[int | list[int], BeforeValidator(_count_or_counts)]
 
+
+def _or_schedule(**limits: float) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": [{"type": "number", **limits}, {"type": "schedule"}]})
+
+
 # The weight of a term, or a temperature: what may change, or follow a schedule, while a model trains.
-Strength = Annotated[Any, BeforeValidator(strength)]
-PositiveStrength = Annotated[Any, BeforeValidator(strength_above_zero)]
+Strength = Annotated[Any, BeforeValidator(strength), _or_schedule(minimum=0)]
+PositiveStrength = Annotated[Any, BeforeValidator(strength_above_zero), _or_schedule(exclusiveMinimum=0)]
 
 PACKAGE = Path(__file__).parent
 

@@ -53,6 +53,7 @@ def test_more_steps_tighten_the_bound():
     assert gaps[2] < 0.5
 
 
+@pytest.mark.slow
 def test_batches_and_seeds():
     model, x, exact = make("exact")
     x, exact, done = x[:5], exact[:5], []

@@ -236,6 +236,7 @@ SLOW = {
 
 
 @pytest.mark.parametrize("name", [*METHODS, *(pytest.param(name, marks=pytest.mark.matrix) for name in SLOW)])
+@pytest.mark.slow
 def test_methods_run_unchanged(name, tmp_path):
     method, arguments = {**METHODS, **SLOW}[name]
     model, x = over_text(method, **arguments), text()
@@ -255,6 +256,7 @@ def test_methods_run_unchanged(name, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::zoo.metrics.likelihood.UnreliableEstimateWarning")
+@pytest.mark.slow
 def test_both_likelihoods_are_the_integral_over_codes():
     model, x = over_text(), text(6)
     # So that z matters.
@@ -337,6 +339,7 @@ TOKEN_MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", TOKEN_MISTAKES)
+@pytest.mark.slow
 def test_mistakes_are_one_line(mistake):
     x, cause = TOKEN_MISTAKES[mistake]
     for call in ("fit", "evaluate", "encode", "log_prob"):

@@ -483,6 +483,7 @@ def test_evaluation_does_without_numbers():
 
 
 @pytest.mark.parametrize("own", [False, True])
+@pytest.mark.slow
 def test_a_saved_model_goes_on_where_it_was(tmp_path, own):
     classifier = keras.Sequential([keras.Input((LATENTS,)), keras.layers.Dense(4, "tanh")]) if own else None
     arguments = {"label_dimensions": [5, 4], "information": "cross_entropy", "alpha": 0.5, "labels": 18}

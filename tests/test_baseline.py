@@ -59,6 +59,13 @@ def test_every_case_is_recorded():
     assert set(recorder.CLASSES) == {method for case in recorder.CASES.values() for method in case.methods}
 
 
+# A case of each method, for the quick suite.
+CORE = [
+    *(f"{method}-mlp-default" for method in recorder.CLASSES if method != "contrastive"),
+    "contrastive-mlp-queue_64",
+]
+
+
 def without_constant(values, case):
     """Recorded terms less what was taken from MD since."""
     lost = recorder.label_constant(case)
@@ -68,7 +75,9 @@ def without_constant(values, case):
     }
 
 
-@pytest.mark.parametrize("name", recorder.CASES)
+@pytest.mark.parametrize(
+    "name", [name if name in CORE else pytest.param(name, marks=pytest.mark.slow) for name in recorder.CASES]
+)
 def test_three_steps_and_an_evaluation(name):
     """Loss, terms and gradients' norms of each step, and the terms of held-out images: to 1e-5, on any machine."""
     recorded = RECORDED["cases"][name]

@@ -144,6 +144,7 @@ def test_a_checkpoint_brings_back_weights_optimiser_and_counters(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["bit", "cut", "state", "gone"])
+@pytest.mark.slow
 def test_damaged_checkpoints_are_passed_over_and_named(tmp_path, damage):
     model = small_model()
     model.fit(IMAGES, epochs=2, verbose=0, callbacks=[callbacks.Checkpoint(tmp_path)])

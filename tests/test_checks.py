@@ -95,6 +95,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("form", FORMS)
+@pytest.mark.slow
 def test_good_data_pass_whole(form):
     """The look at the first batch takes nothing away from the training."""
     model = make()
@@ -112,6 +113,7 @@ def make_again():
 
 
 @pytest.mark.parametrize("form", [form for form in FORMS if form not in WHOLE])
+@pytest.mark.slow
 def test_every_form_trains_on_the_same_batches(form):
     found = []
     for data in (FORMS[form](images()), images()):
@@ -136,6 +138,7 @@ def test_bad_values_in_the_first_batch(form, kind):
 
 @pytest.mark.parametrize("kind", BAD)
 @pytest.mark.parametrize("form", ["generator", "PyDataset", "tf.data", "tf.data with labels", "tf.data, numbered"])
+@pytest.mark.slow
 def test_bad_values_in_a_later_batch(form, kind):
     """Found in the step, which stops before it moves a weight by them."""
     make_bad, words = BAD[kind]
@@ -149,6 +152,7 @@ def test_bad_values_in_a_later_batch(form, kind):
 
 @pytest.mark.parametrize("form", ["array", "generator", "PyDataset", "tf.data"])
 @pytest.mark.parametrize("place", [0, 9])
+@pytest.mark.slow
 def test_evaluation_looks_too(form, place):
     model, data = make(), FORMS[form](BAD["NaN"][0](place))
     refused(lambda: model.evaluate(data, verbose=0), "evaluate", "NaN")
@@ -158,6 +162,7 @@ def test_evaluation_looks_too(form, place):
 
 
 @pytest.mark.parametrize("form", ["generator", "PyDataset", "tf.data"])
+@pytest.mark.slow
 def test_no_batch_of_the_validation_data_is_lost(form):
     found = []
     for data in (FORMS[form](images()), (images(), None)):
@@ -331,6 +336,7 @@ def test_good_networks_say_nothing():
 
 @pytest.mark.parametrize("form", ["array", "generator", "PyDataset", "tf.data"])
 @pytest.mark.parametrize("pixels", [images() * 2 - 0.5, images() * 255])
+@pytest.mark.slow
 def test_gaussian_floats_beyond_what_the_views_keep(form, pixels):
     arguments = {"likelihood": "gaussian", "queue_size": 0}
     refused(

@@ -137,6 +137,7 @@ def test_a_batch_of_one_is_refused_by_name_of_its_key(name):
 
 
 @pytest.mark.parametrize("name", ["critic", "triplet", "contrastive"])
+@pytest.mark.slow
 def test_a_batch_of_one_is_refused_however_it_comes(name):
     model = build(zoo.combine(name), **({"queue_size": 0} if name == "contrastive" else {}))
     images = tf.constant(IMAGES)

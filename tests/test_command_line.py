@@ -13,6 +13,9 @@ from zoo.data import load
 from zoo.experiments import configurations
 from zoo.experiments.run_directory import RunDirectory
 
+pytestmark = pytest.mark.slow
+
+
 SHORT = ["--set", "train.epochs=2", "--set", "data.train=train[:256]", "--quiet"]
 
 
@@ -90,7 +93,10 @@ def test_listing_names_everything(command):
             "mlp",
             ["width          whole number ≥ 1, by default 512", "decoder_depth  whole number ≥ 0 or null, by default"],
         ),
-        ("gaussian", ["variance        number > 0, by default 1.0", "scale           shared or each, by default shared"]),
+        (
+            "gaussian",
+            ["variance        number > 0, by default 1.0", "scale           shared or each, by default shared"],
+        ),
         ("conv", ["none"]),
     ],
 )

@@ -187,6 +187,7 @@ def test_every_step_transforms_anew():
     assert all(np.abs(transformed[i] - transformed[j]).max() > 0.01 for i, j in ((0, 1), (0, 2), (1, 2)))
 
 
+@pytest.mark.slow
 def test_evaluation_is_that_of_the_vae_on_the_images_as_they_are():
     model, x = make(), images(9)
     before = model.get_weights()
@@ -253,6 +254,7 @@ def test_the_order_of_methods_changes_nothing():
 
 
 @pytest.mark.parametrize("custom", [True, False])
+@pytest.mark.slow
 def test_models_round_trip(custom, tmp_path):
     layers = [RandomFlip(0.25), RandomAffine(1.0, 5.0, 0.2, 0.5), keras.layers.RandomTranslation(0.1, 0.2, seed=3)]
     own = {"consistency_lambda": 0.7, "translate": 1.0, "rotate": 3.0, "scale": 0.3}

@@ -90,6 +90,7 @@ def test_the_models_term_is_the_loop_over_its_samples(queue_size, elbo_on):
     np.testing.assert_allclose(terms["loss"], expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_in_batch_negatives_bound_the_information_by_log_k():
     same = tf.constant(np.repeat(directions(1), 8, axis=0))
     np.testing.assert_allclose(info_nce(same, same, None, 0.1), math.log(8), rtol=1e-5)
@@ -205,6 +206,7 @@ def test_negatives_are_the_newest_key_of_each_other_image(numbered):
 
 
 @pytest.mark.parametrize("numbered", [False, True])
+@pytest.mark.slow
 def test_an_image_that_is_twice_in_a_batch_has_one_key(numbered):
     x = zoo.data.load("digits", "train[:6]").images
     model = digits_model(queue_size=12)
@@ -222,6 +224,7 @@ def test_an_image_that_is_twice_in_a_batch_has_one_key(numbered):
 
 
 @pytest.mark.parametrize("elbo_on", ["query", "original"])
+@pytest.mark.slow
 def test_without_gamma_it_is_the_plain_vae_on_the_same_images(elbo_on):
     """The view is the mirrored image: a VAE trained on mirrored images ends with the same weights."""
     model, x = compiled(gamma=0.0, elbo_on=elbo_on, views=[RandomFlip(1.0)]), images()
@@ -237,6 +240,7 @@ def test_without_gamma_it_is_the_plain_vae_on_the_same_images(elbo_on):
 
 
 @pytest.mark.parametrize("elbo_on", ["query", "original"])
+@pytest.mark.slow
 def test_evaluation_takes_the_images_as_they_are_and_changes_nothing(elbo_on):
     model, x = compiled(views=[RandomFlip(1.0)], elbo_on=elbo_on), images(9)
     before = model.get_weights()
@@ -253,6 +257,7 @@ def test_evaluation_takes_the_images_as_they_are_and_changes_nothing(elbo_on):
 # ── Round trips and mistakes ─────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_configurations_round_trip_with_views_of_keras(tmp_path):
     views = [
         keras.layers.RandomTranslation(0.1, 0.1, seed=3),
@@ -293,6 +298,7 @@ def test_bad_hyperparameters(arguments, parts):
     assert "\n" not in str(error.value) and all(part in str(error.value) for part in parts)
 
 
+@pytest.mark.slow
 def test_batches_that_the_queue_cannot_take():
     batches = tf.data.Dataset.from_tensor_slices(images(22))
     for model, data, arguments in (

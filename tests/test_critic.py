@@ -187,6 +187,7 @@ def own_encoder(critic):
 
 @pytest.mark.parametrize("critic", CRITICS)
 @pytest.mark.parametrize("side", ["inference", "model"])
+@pytest.mark.slow
 def test_moving_averages_move_once_a_step_and_by_real_images_only(critic, side):
     model, plain = compiled(critic=critic, side=side), compiled(zoo.VAE)
     copy_weights(model, plain)
@@ -277,6 +278,7 @@ def bound(model):
 
 
 @pytest.mark.parametrize("direction", ["z_to_x", "x_to_z", "both"])
+@pytest.mark.slow
 def test_the_bound_stays_below_the_information_and_below_log_k(direction):
     model = channel(direction=direction)
     for gain in (0.0, 0.5, 1.3, 3.0, 100.0):
@@ -289,6 +291,7 @@ def test_the_bound_stays_below_the_information_and_below_log_k(direction):
             assert found > min(information, math.log(K)) - (0.3 if information > 2 else 0.05), gain
 
 
+@pytest.mark.slow
 def test_a_trained_neural_critic_finds_the_information():
     layers = [keras.layers.Flatten(), keras.layers.Dense(64, "relu"), keras.layers.Dense(64, "relu")]
     model = channel(critic="neural", critic_encoder=keras.Sequential([keras.Input(PIXELS), *layers]))
@@ -351,6 +354,7 @@ for path in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 def test_everything_comes_back_in_a_fresh_process(tmp_path):
     models = {}
     np.save(tmp_path / "x.npy", images())

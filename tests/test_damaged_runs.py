@@ -17,6 +17,8 @@ from zoo.experiments.evaluation import evaluate, write_evaluation
 from zoo.experiments.run_directory import RunDirectory, RunError
 from zoo.training.callbacks import record
 
+pytestmark = pytest.mark.slow
+
 SMALL = ["model.network={name: mlp, width: 8, depth: 1}", "data.train=train[:128]", "train.epochs=2"]
 SMALL += ["watch.pictures=false"]
 FIGURE = {"value": 1.25, "unit": "nats", "examples": 300, "note": ""}
@@ -186,6 +188,7 @@ HOLD = """
 import sys, time
 from pathlib import Path
 from zoo.experiments.run_directory import RunDirectory
+
 with RunDirectory(Path(sys.argv[1])).locked():
     print("held", flush=True)
     time.sleep(float(sys.argv[2]))

@@ -18,6 +18,7 @@ def one_line(caught):
     return str(caught.value)
 
 
+@pytest.mark.slow
 def test_the_catalogue_imports_nothing_heavy():
     code = (
         "import sys; sys.argv = ['zoo']; import zoo.data.catalogue, zoo.data\n"

@@ -8,6 +8,9 @@ import sys
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow
+
+
 SHAPE, LATENTS, BATCH = (4, 4, 1), 2, 8
 # 24 rows are three full batches; of 19 the last batch is 3, which two replicas share as 2 and 1, of 17 it is 1.
 CASES = {

@@ -20,6 +20,8 @@ from zoo.experiments.evaluation import Measured
 from zoo.experiments.run_directory import RunDirectory
 from zoo.metrics.linear import Spectrum, beta_limits, kept_units, learned_variance, spectrum
 
+pytestmark = pytest.mark.slow
+
 VARIANCES = np.array([4.0, 2.0, 1.2, 0.7, 0.4, 0.2, 0.1, 0.05])
 
 
@@ -422,6 +424,7 @@ def test_a_mistake_is_answered_without_tensorflow(tmp_path):
 import sys
 sys.argv = ["zoo"]
 from zoo import cli
+
 sys.argv = ["zoo", "doctor", {target!r}]
 try:
     cli.main()

@@ -10,6 +10,8 @@ from zoo.experiments.evaluation import evaluate
 from zoo.experiments.fitting import train
 from zoo.experiments.run_directory import RunDirectory, RunError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):

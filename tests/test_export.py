@@ -22,6 +22,8 @@ from zoo.export.index import update_index
 from zoo.export.saved_model import export_model
 from zoo.models.vae import VAE
 
+pytestmark = pytest.mark.slow
+
 METRICS = {
     "test": {
         "rate": {"value": 12.5, "unit": "nats", "examples": 300, "note": ""},
@@ -36,6 +38,7 @@ ALONE = """
 import sys
 import numpy as np
 import tensorflow as tf
+
 
 model = tf.saved_model.load(sys.argv[1])
 given = np.load(sys.argv[2])

@@ -20,6 +20,8 @@ from zoo.export.encoding import encode_file, load_export
 from zoo.latents.posterior import Posterior
 from zoo.latents.prior import Prior
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 LOC, SCALE = [5.0, -50.0, 0.0], [10.0, 100.0, 0.5]
 WORDS, STEPS = 7, 6
@@ -30,6 +32,7 @@ import sys
 import numpy as np
 import keras
 import tensorflow as tf
+
 
 folder, given, to = sys.argv[1:]
 model, given, out = tf.saved_model.load(folder), np.load(given), {}

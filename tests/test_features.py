@@ -96,6 +96,7 @@ def fitted(method, kind, likelihood, epochs):
 
 
 @pytest.mark.parametrize("method, kind, likelihood", CHOSEN)
+@pytest.mark.slow
 def test_a_method_from_fit_to_file(method, kind, likelihood, tmp_path):
     model, x, history = fitted(method, kind, likelihood, epochs=6)
     assert isinstance(model.domain, zoo.domains.Features)
@@ -148,6 +149,7 @@ def test_a_recurrent_encoder():
     assert history["loss"][-1] < history["loss"][0]
 
 
+@pytest.mark.slow
 def test_the_mlp_of_the_zoo_takes_both():
     for kind, x in (("table", table()), ("series", series())):
         encoder, decoder = zoo.networks.build("mlp", x.shape[1:], LATENTS, depth=1, width=8)
@@ -346,6 +348,7 @@ def test_mistakes_in_data_sets_are_seen_in_the_step():
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_bytes_as_features_are_warned_of():
     """Flattened images under a Gaussian: 0..255 are taken as they are, which is hardly what was meant."""
     pixels = np.random.default_rng(0).integers(0, 256, (32, 20)).astype("uint8")

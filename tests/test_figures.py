@@ -24,6 +24,9 @@ from zoo.report.gallery.curves import information_by_size
 from zoo.report.gallery.plot import FIGURES, plot
 from zoo.report.gallery.runs import data_set, labelled, model_of, same_but_for_seed
 
+pytestmark = pytest.mark.slow
+
+
 RNG = np.random.default_rng(0)
 CODES = RNG.standard_normal((40, 5)) * [3, 2, 1, 0.5, 0.1]
 SMALL = ["model.network={name: mlp, width: 8, depth: 1}", "data.train=train[:128]", "train.epochs=2"]

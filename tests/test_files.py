@@ -99,6 +99,7 @@ with replacing(Path(sys.argv[1])) as sibling:
 """
 
 
+@pytest.mark.slow
 def test_a_kill_leaves_the_target_as_it_was(tmp_path):
     target = tmp_path / "target"
     target.write_text("whole")

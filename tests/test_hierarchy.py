@@ -206,6 +206,7 @@ def test_importance_weights_correct_a_wrong_posterior(exact):
     assert -terms["elbo"] > found + 0.1
 
 
+@pytest.mark.slow
 def test_annealing_needs_no_posterior():
     exact = Exact(0.5)
     model, x = exact.model(shift=2.0), exact.data(24)
@@ -314,6 +315,7 @@ def test_divergence_of_curved_chains_against_an_integral():
 # ── Calls ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_encode_decode_sample_and_file(exact, tmp_path):
     model, x = exact.model(), exact.data(40)
     mean, _ = exact.posterior(x)

@@ -338,6 +338,7 @@ def test_bad_units():
             active_units(GOOD, threshold)
 
 
+@pytest.mark.slow
 def test_importing_the_metrics_is_cheap():
     code = (
         "import sys; sys.argv = ['zoo']; import zoo.metrics; assert 'decompose_rate' in dir(zoo.metrics);"

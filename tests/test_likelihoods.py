@@ -174,6 +174,7 @@ def test_likelihoods_round_trip(kind):
 
 
 @pytest.mark.parametrize("kind", EVERY)
+@pytest.mark.slow
 def test_models_train_with_it_and_report_the_bound(kind):
     likelihood = likelihoods.get(EVERY[kind])
     encoder = build("mlp", SHAPE, 2, depth=1, width=8).encoder

@@ -225,6 +225,7 @@ def test_the_schedules_values():
     ],
     ids=lambda schedule: str(schedule if isinstance(schedule, dict) else type(schedule).__name__)[:30],
 )
+@pytest.mark.slow
 def test_a_schedule_and_a_callback_train_alike(schedule):
     scheduled = make(beta=schedule)
     exact = [float(scheduled.beta(step)) for step in range(6)]
@@ -270,6 +271,7 @@ def test_a_schedule_set_in_a_running_fit_acts_at_its_next_step():
 
 
 @pytest.mark.parametrize("schedule", [Linear(0.0, 2.0, 4), keras.optimizers.schedules.CosineDecay(1.0, 10)])
+@pytest.mark.slow
 def test_schedules_round_trip(schedule, tmp_path):
     model, x = make(beta=schedule), images()
     watched(model, epochs=1)
@@ -322,6 +324,7 @@ def test_what_weights_depend_on_cannot_be_set_once_the_model_is_built(name):
     assert getattr(model, name) is before
 
 
+@pytest.mark.slow
 def test_other_settings_act_at_the_next_fit():
     """`margin` is no weight of a term: the step is traced anew."""
     model, x = make(zoo.TripletVAE, margin=0.5, transformations=[], rate=0.0), images()

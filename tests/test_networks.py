@@ -127,6 +127,7 @@ def test_wae_convs_weights_in_numbers():
 
 @pytest.mark.parametrize(("size", "maps"), [(28, [7, 14, 28]), (32, [8, 16, 32]), (64, [8, 16, 32, 64])])
 @pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.slow
 def test_wae_conv_takes_three_sizes_and_two_kinds(size, maps, channels):
     encoder, decoder = networks.build("wae_conv", (size, size, channels), 5, "sigmoid", filters=4)
     assert encoder.output_shape == (None, 4 if size == 64 else 2, 4 if size == 64 else 2, 32)

@@ -128,6 +128,7 @@ def trained(method, steps=3, **arguments):
 
 
 @pytest.mark.parametrize("noise", ["gaussian", "decoder"])
+@pytest.mark.slow
 def test_without_delta_it_is_the_beta_vae_to_the_last_bit(noise):
     losses, plain = trained(zoo.VAE)
     own_losses, model = trained(zoo.NoiseContrastiveVAE, delta=0.0, noise=noise)
@@ -154,6 +155,7 @@ def test_optimised_noise_is_normalised_by_its_own_batch():
 
 @pytest.mark.parametrize("layer", [keras.layers.BatchNormalization, FusedBatchNormalization])
 @pytest.mark.parametrize("noise", ["gaussian", "decoder"])
+@pytest.mark.slow
 def test_noise_does_not_move_the_averages_by_which_images_are_encoded(noise, layer):
     """However strong it is: after steps that move no weights they are those of a VAE."""
 
@@ -260,6 +262,7 @@ def test_a_replicas_noise_is_the_rows_of_the_global_batch(likelihood, noise, mon
 # ── Round trips, configurations, bad input ───────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_a_saved_model_comes_back_with_its_hyperparameters(tmp_path):
     own = {"delta": 0.3, "K": 4.0, "noise": "decoder", "noise_scale": 0.2}
     model = make(**own)
@@ -321,6 +324,7 @@ def test_the_gaussians_are_spherical_and_the_same_everywhere():
         data.load("gaussians", "test", labels="label")
 
 
+@pytest.mark.slow
 def test_the_example_draws_its_picture(tmp_path):
     root = Path(__file__).parent.parent
     command = [sys.executable, str(root / "examples" / "noise_contrastive_codes.py")]

@@ -19,10 +19,13 @@ from zoo.experiments.building import build_model
 from zoo.experiments.run_directory import RunDirectory
 from zoo.experiments.schema import ConfigurationError
 
+pytestmark = pytest.mark.slow
+
 METHOD = '''
 import keras
 import tensorflow as tf
 import zoo
+
 
 class CovarianceVAE(zoo.VAE):
     """The VAE whose codes must not covary.

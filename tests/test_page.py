@@ -15,6 +15,9 @@ from zoo.report.columns import Printed
 from zoo.report.content import Illustration, Report, Row
 from zoo.report.writers.page import LARGEST_SVG, page
 
+pytestmark = pytest.mark.slow
+
+
 CHROMIUM = shutil.which("chromium")
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),

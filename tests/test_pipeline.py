@@ -183,6 +183,7 @@ for make in (
 """
 
 
+@pytest.mark.slow
 def test_replicas_get_consecutive_parts_of_the_same_batches():
     run = subprocess.run([sys.executable, "-c", REPLICAS], cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr[-3000:]
@@ -203,6 +204,7 @@ assert copies < 2.3, copies
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts memory as Linux does")
+@pytest.mark.slow
 def test_a_large_array_is_copied_twice_at_most():
     run = subprocess.run([sys.executable, "-c", MEMORY], cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr[-3000:]

@@ -131,6 +131,7 @@ def test_each_moves_its_own_variables_by_its_own_loss():
     assert_same(critic_of(light), critic_of(heavy))
 
 
+@pytest.mark.slow
 def test_a_step_is_that_of_its_parts():
     """Three moves of gradient descent on the critic's loss, then one on the VAE's, each written out."""
     model, x = make(keras.optimizers.SGD(0.01), keras.optimizers.SGD(0.1)), rows(8)
@@ -162,6 +163,7 @@ def test_a_step_is_that_of_its_parts():
         np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_every_and_until():
     def critic_moves(**rules):
         model, found = make(keras.optimizers.SGD(0.001), **rules), []
@@ -177,6 +179,7 @@ def test_every_and_until():
     assert critic_moves(every=2, until_step=3, updates=2) == [True, False, True, False, False]
 
 
+@pytest.mark.slow
 def test_the_critic_learns_and_is_reported():
     """Against codes held still, its loss falls from log 4 to what the divergence of q(z) and p(z) leaves."""
     model = make(keras.optimizers.SGD(0.0))
@@ -193,6 +196,7 @@ def test_the_critic_learns_and_is_reported():
 # ── Files ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_a_file_has_both_optimisers(tmp_path):
     model, x = make(), rows()
     model.fit(x, epochs=2, batch_size=BATCH, verbose=0)
@@ -220,6 +224,7 @@ class Kill(keras.callbacks.Callback):
 
 
 @pytest.mark.parametrize("rules", [{}, pytest.param({"every": 2, "until_step": 13}, marks=pytest.mark.matrix)])
+@pytest.mark.slow
 def test_killed_and_resumed_bit_for_bit(tmp_path, rules):
     """Four epochs of five steps at once, and with a kill in the middle of the third."""
     x, options = rows(), {"batch_size": BATCH, "shuffle": False, "verbose": 0}
@@ -242,6 +247,7 @@ def test_killed_and_resumed_bit_for_bit(tmp_path, rules):
 
 
 @pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.slow
 def test_a_loop_of_ones_own_is_fit(compiled):
     """To the last bit where it is compiled too: weights, both optimisers, counters, and what is reported."""
     x, model, fitted = rows(40 if compiled else 12), make(), make()
@@ -354,6 +360,7 @@ def results(tmp_path_factory):
 
 
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.slow
 def test_two_devices_take_the_steps_of_one(results, case):
     one, two = results["default"][case], results["mirrored"][case]
     assert one["names"] == two["names"]

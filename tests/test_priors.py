@@ -127,6 +127,7 @@ def test_another_prior_for_the_same_latents():
 # ── A mixture ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_the_rate_under_a_mixture_is_the_integral_on_average():
     mixture, n = Mixture(), 20_000
     for loc, scale in (([0.3, -0.5], [0.7, 0.4]), ([1.4, 1.6], [0.5, 0.6])):
@@ -144,6 +145,7 @@ def test_the_rate_under_a_mixture_is_the_integral_on_average():
 
 
 @pytest.mark.parametrize("method", [zoo.VAE, zoo.IWAE, zoo.ConsistencyVAE, zoo.TripletVAE])
+@pytest.mark.slow
 def test_methods_train_under_a_mixture(method):
     model, x = make(method, prior=Mixture(), beta=0.5), images()
     latents = model.infer(model.batch(x, training=False))

@@ -14,6 +14,9 @@ from zoo.papers.needs import Needs, needs_of
 from zoo.papers.result import relative
 from zoo.report.columns import Column
 
+pytestmark = pytest.mark.slow
+
+
 TABLE = {
     "title": "Two βs on digits",
     "source": "nobody 2026, Table 1",

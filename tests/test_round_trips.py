@@ -14,12 +14,15 @@ from zoo import ContrastiveVAE, networks
 from zoo.augmentation.images import RandomFlip, RandomResizedCrop
 from zoo.latents.head import GaussianHead
 
+pytestmark = pytest.mark.slow
+
 IMAGES = np.random.default_rng(0).integers(0, 256, (24, 28, 28, 1)).astype(np.uint8)
 
 LOAD = """
 import sys
 {imports}
 import numpy as np
+
 model = keras.saving.load_model(sys.argv[1])
 loc, scale = model.encode(np.load(sys.argv[2]))
 np.savez(sys.argv[3], loc=loc, scale=scale, samples=model.sample(3, seed=1), name=type(model).__name__,

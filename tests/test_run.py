@@ -12,6 +12,9 @@ from zoo.experiments.evaluation import write_evaluation
 from zoo.experiments.run_directory import RunDirectory, RunError
 from zoo.training import callbacks
 
+pytestmark = pytest.mark.slow
+
+
 SMALL = ["model.network={name: mlp, width: 8, depth: 1}", "data.train=train[:128]", "train.epochs=1"]
 
 

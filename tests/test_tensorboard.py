@@ -21,6 +21,9 @@ from zoo.experiments.run_directory import RunDirectory
 from zoo.training import callbacks
 from zoo.training.callbacks import pages, record
 
+pytestmark = pytest.mark.slow
+
+
 SETTINGS = [
     "model.network={name: mlp, depth: 1, width: 16}",
     "model.latent_dim=5",

@@ -193,6 +193,7 @@ def test_batches_of_unknown_size_compile():
 
 
 @pytest.mark.parametrize(("policy", "jit"), [("mixed_bfloat16", False), ("float32", True)])
+@pytest.mark.slow
 def test_models_train_with_it_under_every_policy(policy, jit):
     keras.mixed_precision.set_global_policy(policy)
     try:

@@ -122,6 +122,7 @@ def test_a_configuration_that_is_not_there():
         tuning.hypermodel("digits/contrastiv", {"model.gamma": (0.0, 1.0)})
 
 
+@pytest.mark.slow
 def test_the_score_of_a_trial_is_the_best_models_mutual_information(tmp_path):
     hypermodel = tuning.hypermodel(experiment(), {"model.gamma": (0.0, 1.0), "train.optimizer.name": ["sgd", "adam"]})
     tuner = keras_tuner.RandomSearch(hypermodel, tuning.OBJECTIVE, max_trials=2, seed=1, directory=tmp_path)

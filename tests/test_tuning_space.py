@@ -73,6 +73,7 @@ def test_branches_of_branches_and_of_networks():
     assert trial(model, **values)[1].model.network == {"name": "conv"}
 
 
+@pytest.mark.slow
 def test_a_search_over_methods(tmp_path):
     hypermodel = tuning.hypermodel(experiment(), {"model.method": METHODS})
     tuner = keras_tuner.GridSearch(hypermodel, tuning.OBJECTIVE, max_trials=3, seed=1, directory=tmp_path)
@@ -95,7 +96,7 @@ def test_a_search_over_methods(tmp_path):
             "model.method=vae: no key 'model.gamma'; it is one of model.method=contrastive",
         ),
         ({"model.method": {"contrastive": {"model.gama": (0.1, 1.0)}}}, "no key 'model.gama'; did you"),
-        ({"model.method": {"contrastive": {"model.gamma": (-1.0, 1.0)}}}, "model.gamma: must be a finite number of at least 0"),
+        ({"model.method": {"contrastive": {"model.gamma": (-1.0, 1.0)}}}, "model.gamma: must be a finite number"),
         ({"model.method": {"vae": {"model.beta": [1.0]}}, "model.beta": [2.0]}, "model.beta stands there twice"),
         ({"model.method": {"vae": {"model.method": ["vae"]}}}, "model.method stands there twice"),
         (
@@ -142,6 +143,7 @@ def build(hp):
     return model
 
 
+@pytest.mark.slow
 def test_a_build_function_is_searched_over_on_arrays(tmp_path):
     hypermodel = tuning.hypermodel(build, data=(X[:64], X[64:]), epochs=2, batch_size=32)
     tuner = keras_tuner.RandomSearch(hypermodel, tuning.OBJECTIVE, max_trials=2, seed=1, directory=tmp_path)
@@ -222,6 +224,7 @@ def test_mistakes_in_the_build_function(tmp_path, function, message):
         ((X[:64], X[64:, :4]), tuning.OBJECTIVE, {}, "held-out"),
     ],
 )
+@pytest.mark.slow
 def test_misuse_ends_a_search_instead_of_failing_its_trials(tmp_path, data, objective, given, message):
     with pytest.raises(ValueError, match=message) as caught:
         tuner = keras_tuner.RandomSearch(
@@ -231,6 +234,7 @@ def test_misuse_ends_a_search_instead_of_failing_its_trials(tmp_path, data, obje
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_data_given_twice_end_a_search_over_a_configuration(tmp_path):
     hypermodel = tuning.hypermodel(experiment(), {"model.beta": (0.5, 2.0)})
     tuner = keras_tuner.RandomSearch(hypermodel, tuning.OBJECTIVE, max_trials=2, directory=tmp_path)

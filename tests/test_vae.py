@@ -83,6 +83,7 @@ def test_gaussian_distortion(variance, learned):
         np.testing.assert_allclose(terms["distortion"], terms["sum_of_squares"] + constant, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_learned_variance_approaches_the_mean_square_error():
     x = images(64)
     batches = tf.data.Dataset.from_tensors(x).repeat(150)
@@ -128,6 +129,7 @@ def test_the_sample_is_reparameterised_noise():
     np.testing.assert_allclose(np.cov(noise.T), np.eye(LATENTS), atol=0.08)
 
 
+@pytest.mark.slow
 def test_beta_and_warm_up_weigh_the_rate():
     """The step's gradient is that of distortion + β · min(1, step / warmup_steps) · rate."""
     x = images()
@@ -218,6 +220,7 @@ PENALISED = {
 
 @pytest.mark.parametrize("eager", [False, True])
 @pytest.mark.parametrize("kind", PENALISED)
+@pytest.mark.slow
 def test_penalties_on_activations_count_for_every_pass(kind, eager):
     method, arguments, views = PENALISED[kind]
     x = images()

@@ -90,6 +90,7 @@ def unbuilt(kind):
 
 
 @pytest.mark.parametrize("kind", ["sequential", "subclass"])
+@pytest.mark.slow
 def test_networks_that_learn_their_input_in_fit(kind, tmp_path):
     model = unbuilt(kind)
     model.compile(keras.optimizers.SGD(0.1))
@@ -119,6 +120,7 @@ CALLS = {
 
 @pytest.mark.parametrize("kind", ["sequential", "subclass", "known"])
 @pytest.mark.parametrize("call", CALLS)
+@pytest.mark.slow
 def test_networks_that_learn_their_input_in_any_call(kind, call):
     model = make() if kind == "known" else unbuilt(kind)
     assert not model.built
@@ -156,6 +158,7 @@ def test_gradients_that_are_never_applied_are_noticed():
         model.compute_gradients(images())
 
 
+@pytest.mark.slow
 def test_fit_takes_arrays_and_datasets_of_every_kind():
     pixels = np.random.default_rng(0).integers(0, 256, (12, *SHAPE)).astype("uint8")
     x, y, w = (pixels / 255).astype("float32"), np.arange(12), np.linspace(1, 2, 12).astype("float32")
@@ -181,6 +184,7 @@ def test_fit_takes_arrays_and_datasets_of_every_kind():
     assert_weights_equal(fitted(black_and_white, batch_size=6), fitted(black_and_white.astype("float32"), batch_size=6))
 
 
+@pytest.mark.slow
 def test_however_the_step_is_run_it_is_the_same_step():
     def fitted(method="VAE", **arguments):
         keras.utils.set_random_seed(0)

@@ -49,9 +49,11 @@ class Plateau(keras.callbacks.ReduceLROnPlateau):
         self.warm_up = warm_up
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """As Keras's, but for the epochs of the warm-up."""
+        """As Keras's, but for the epochs of the warm-up, of which it only logs the learning rate."""
         if epoch >= self.warm_up:
             super().on_epoch_end(epoch, logs)
+        elif logs is not None:
+            logs["learning_rate"] = float(self.model.optimizer.learning_rate)
 
 
 def plateau(train: Train) -> list[keras.callbacks.Callback]:

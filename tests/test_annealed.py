@@ -35,6 +35,7 @@ def test_weights_are_unbiased():
     assert abs(ratio.mean() - 1) < 4 * error
 
 
+@pytest.mark.slow
 def test_a_poor_encoder_is_seen_and_does_not_matter():
     model, x, exact = make("narrow", 8, SHAPE)
     with pytest.warns(UnreliableEstimateWarning, match="of 60 images"):
@@ -46,6 +47,7 @@ def test_a_poor_encoder_is_seen_and_does_not_matter():
     np.testing.assert_allclose(values, again, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_more_steps_tighten_the_bound():
     model, x, exact = make("exact", 8, SHAPE)
     gaps = [(annealed_negative_log_likelihood(model, x, steps, 4, 3, 60) - exact).mean() for steps in (5, 25, 125)]
@@ -69,6 +71,7 @@ def test_batches_and_seeds():
     assert len(set(same_image)) == 4
 
 
+@pytest.mark.slow
 def test_images_may_be_bytes():
     model = zoo.VAE(*build("mlp", (3, 2, 1), 2, depth=0), 2, seed=0)
     x = np.random.default_rng(0).integers(0, 256, (3, 3, 2, 1)).astype("uint8")

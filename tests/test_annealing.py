@@ -202,6 +202,7 @@ def test_what_acts_is_what_is_saved(tmp_path):
     assert_same(weights(whole), weights(resumed))
 
 
+@pytest.mark.slow
 def test_a_checkpoint_has_the_number_that_a_callback_set(tmp_path):
     model = make()
     fit(model, epochs=2, callbacks=[Annealing("beta", CYCLICAL), zoo.callbacks.Checkpoint(tmp_path)])

@@ -275,6 +275,7 @@ def test_both_likelihoods_are_the_integral_over_codes():
     assert annealed.mean() == pytest.approx(exact.mean(), abs=0.02)
 
 
+@pytest.mark.slow
 def test_generation_goes_step_by_step():
     model, z = over_text(seed=3), codes(5)
     expected = np.zeros((5, STEPS), "float32")
@@ -391,6 +392,7 @@ def test_row_by_row():
     np.testing.assert_allclose(np.reshape(model.decode(z), (3, 12)), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_images_are_fitted_and_saved(tmp_path):
     model, x = over_images(), pixels(64)
     history = model.fit(x, epochs=5, batch_size=16, verbose=0).history

@@ -189,6 +189,7 @@ def test_information_is_that_of_the_enumerated_mixture(mixture):
         assert abs(parts[PARTS[1]].mean() - marginal) < 0.05
 
 
+@pytest.mark.slow
 def test_fewer_labels_cap_the_information(mixture):
     loc, scale, z, *_ = mixture
     # Ten times as far apart: a sample says its component.
@@ -442,6 +443,7 @@ def test_fit_brings_each_image_with_its_number():
 
 @pytest.mark.parametrize("labelled", [False, True])
 @pytest.mark.parametrize("binarize", [None, "dynamic"])
+@pytest.mark.slow
 def test_the_pipelines_rows_are_the_images(labelled, binarize):
     pixels = np.zeros((23, 2, 2, 1), np.uint8)
     # Black and white, so that binarisation changes nothing: the row in binary.
@@ -515,6 +517,7 @@ def test_label_dimensions_in_a_configuration():
             configurations.load("digits/auxiliary_softmax", [f"model.label_dimensions={given}"])
 
 
+@pytest.mark.slow
 def test_a_run_numbers_its_training_split(tmp_path):
     settings = [
         "model.network=mlp",
@@ -578,6 +581,7 @@ def test_bad_numbers(index, message):
         assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_bad_numbers_elsewhere():
     model = make()
     model.compile("sgd")

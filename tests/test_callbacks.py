@@ -15,6 +15,8 @@ from zoo.training.callbacks import checkpoint, record
 from zoo.training.callbacks.checkpoint import CheckpointError
 from zoo.training.callbacks.nan import TrainingDivergedError
 
+pytestmark = pytest.mark.slow
+
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 4, 4, 1)).astype(np.uint8)
 
 
@@ -144,7 +146,6 @@ def test_a_checkpoint_brings_back_weights_optimiser_and_counters(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["bit", "cut", "state", "gone"])
-@pytest.mark.slow
 def test_damaged_checkpoints_are_passed_over_and_named(tmp_path, damage):
     model = small_model()
     model.fit(IMAGES, epochs=2, verbose=0, callbacks=[callbacks.Checkpoint(tmp_path)])

@@ -198,6 +198,7 @@ def test_batches_of_the_wrong_shape(form):
     refused(lambda: make().fit(FORMS[form](x), verbose=0), "fit", "5×5×1, but the encoder takes 5×4×1")
 
 
+@pytest.mark.slow
 def test_integers_that_are_0_or_1():
     black = (images() > 0.5).astype("uint8")
     for form in ("array", "generator", "PyDataset", "tf.data"):

@@ -395,6 +395,7 @@ def saved_variables(model):
     return {id(v): v for v in (*model.variables, *model.optimizer.variables)}.values()
 
 
+@pytest.mark.slow
 def test_a_hybrid_is_exported_without_its_critic(tmp_path):
     model = make(critic="hybrid")
     card = card_of(configurations.load("digits/critic", ["model.latent_dim=3"]), model)

@@ -9,6 +9,8 @@ import pytest
 from zoo.data import load, read
 from zoo.data.splits import parse, resolve
 
+pytestmark = pytest.mark.slow
+
 tf = pytest.importorskip("tensorflow")
 tfds = pytest.importorskip("tensorflow_datasets")
 

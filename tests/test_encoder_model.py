@@ -14,6 +14,8 @@ import tensorflow as tf
 import zoo
 from zoo.domains import Features
 
+pytestmark = pytest.mark.slow
+
 ROOT = str(Path(__file__).parent.parent)
 IMAGES = np.random.default_rng(0).integers(0, 256, (8, 4, 4, 1), dtype="uint8")
 LABELS = np.arange(8) % 3
@@ -50,7 +52,6 @@ def model(method=zoo.VAE, encoder=None, **arguments):
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int64", "float32", "float64"])
-@pytest.mark.slow
 def test_it_gives_the_models_codes(dtype):
     vae = model()
     x = IMAGES.astype(dtype) / (255 if "float" in dtype else 1)
@@ -120,7 +121,6 @@ def test_bytes_that_keras_made_floats_of_are_refused():
     assert classifier(IMAGES / 255).shape == (8, 3)
 
 
-@pytest.mark.slow
 def test_it_is_saved_and_loaded_where_only_the_zoo_is_imported(tmp_path):
     vae = model()
     vae.encoder_model().save(tmp_path / "encoder.keras")

@@ -36,6 +36,7 @@ def test_units_and_batches_are_named():
 
 
 @pytest.mark.parametrize(("queue", "note"), [(0, "among batches of 12 images"), (32, "")])
+@pytest.mark.slow
 def test_info_nce_names_the_batch_where_it_is_its_negatives(queue, note):
     assert terms(build("contrastive", queue_size=queue), TEST)["info_nce"].note == note
 

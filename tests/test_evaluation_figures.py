@@ -15,6 +15,8 @@ from zoo.experiments.measures import Measured, accuracy_error, groups_to_measure
 from zoo.metrics.names import GROUPS, named
 from zoo.networks import build
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (8, 8, 1)
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(0, 3, 60)

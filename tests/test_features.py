@@ -141,6 +141,7 @@ def test_every_method_on_both_under_every_likelihood(method, kind, likelihood):
     assert np.isfinite(model.log_prob(x, samples=3)).all()
 
 
+@pytest.mark.slow
 def test_a_recurrent_encoder():
     encoder = keras.Sequential([keras.Input((50, 3)), keras.layers.LSTM(8)])
     model = zoo.VAE(encoder, networks("series")[1], LATENTS, likelihood="gaussian", seed=0)
@@ -259,6 +260,7 @@ def test_likelihood_of_a_laplace_table():
 # ── Views ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_views_by_default_suit_features():
     """Noise and masking for the contrastive views, noise and scale for transformations; a user's own instead."""
     contrastive, consistency = make("contrastive", "table", "gaussian"), make("consistency", "series", "gaussian")

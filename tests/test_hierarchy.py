@@ -339,6 +339,7 @@ def test_encode_decode_sample_and_file(exact, tmp_path):
     assert np.isfinite(history["loss"]).all()
 
 
+@pytest.mark.slow
 def test_a_chain_is_trained(tmp_path):
     """From random weights, all of which move."""
     exact = Exact(0.5)

@@ -95,7 +95,9 @@ def test_tensors_and_lists_are_arrays_too():
     np.testing.assert_allclose(rate(tf.constant(loc), tf.constant(scale)), expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize(("loc", "scale", "points"), [(*ONE_DIMENSION, 20001), (*TWO_DIMENSIONS, 801)])
+@pytest.mark.parametrize(
+    ("loc", "scale", "points"), [(*ONE_DIMENSION, 20001), pytest.param(*TWO_DIMENSIONS, 801, marks=pytest.mark.slow)]
+)
 def test_a_mixture_against_numerical_integration(loc, scale, points):
     n, samples = 10_000, 4
     (information_, variance), (kl, kl_variance) = integrals(loc, scale, points)
@@ -190,6 +192,7 @@ def test_identical_posteriors_say_nothing():
 
 
 @pytest.mark.parametrize("block", [1, 7, 50, 99, 100, 10**9])
+@pytest.mark.slow
 def test_the_block_changes_nothing(block):
     loc, scale = posteriors(n=100)
     scale[::3] *= 1e-4

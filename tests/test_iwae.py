@@ -202,6 +202,7 @@ def test_the_gradient_is_that_of_the_bound():
 # ── Round trips and mistakes ─────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_models_round_trip(tmp_path):
     model = compiled(samples=7, beta=0.5, likelihood=GAUSSIAN, warmup_steps=2)
     model.fit(images(), batch_size=4, verbose=0)

@@ -259,6 +259,7 @@ def test_a_schedule_in_place_of_a_number_and_back_between_fits():
     np.testing.assert_allclose(found, [3, 3, 2, 3, 0.5, 0.5], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_schedule_set_in_a_running_fit_acts_at_its_next_step():
     def change(model, step):
         if step == 2:
@@ -337,6 +338,7 @@ def test_other_settings_act_at_the_next_fit():
     assert model.evaluate(x, verbose=0, return_dict=True)["triplet"] == 2.0
 
 
+@pytest.mark.slow
 def test_other_settings_act_at_the_next_step_of_a_running_fit():
     model = make(zoo.TripletVAE, margin=0.5, transformations=[], rate=0.0)
     model.head.loc.kernel.assign(0 * model.head.loc.kernel)

@@ -275,6 +275,7 @@ def test_a_loop_of_ones_own_is_fit(compiled):
 
 @pytest.mark.parametrize("player", ["model", "critic"])
 @pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.slow
 def test_forgetting_to_apply_gradients_is_loud(player, compiled):
     model, x = make(), tf.constant(rows(8))
 

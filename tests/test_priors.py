@@ -191,6 +191,7 @@ def test_a_prior_without_samples_says_so():
 
 
 @pytest.mark.parametrize("prior", [StandardNormal(4.0), Mixture(2.0, 0.5, 0.4)])
+@pytest.mark.slow
 def test_priors_round_trip(prior, tmp_path):
     model, x = make(prior=prior), images()
     model.fit(x, verbose=0)

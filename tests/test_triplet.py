@@ -83,6 +83,7 @@ def test_the_gradient_goes_through_anchor_positive_and_negative():
         np.testing.assert_allclose(variable, wanted, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_training_pulls_transformations_near():
     model = make(margin=1.0, triplet_weight=50.0)
     model.optimizer.learning_rate = 0.01
@@ -116,6 +117,7 @@ def test_the_last_image_of_an_epoch_alone_makes_no_triplet():
 # ── Round trips and mistakes ─────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_models_round_trip(tmp_path):
     own = {"triplet_weight": 0.3, "margin": 2.5, "translate": 1.0, "rotate": 3.0, "scale": 0.3}
     model = make(beta=2.0, transformations=[RandomFlip(0.25)], **own)

@@ -9,6 +9,8 @@ import zoo
 from zoo.experiments import configurations, tuning
 from zoo.experiments.schema import ConfigurationError
 
+pytestmark = pytest.mark.slow
+
 # A network and a data set that train in a moment.
 SETTINGS = [
     "data.train=train[:128]",
@@ -122,7 +124,6 @@ def test_a_configuration_that_is_not_there():
         tuning.hypermodel("digits/contrastiv", {"model.gamma": (0.0, 1.0)})
 
 
-@pytest.mark.slow
 def test_the_score_of_a_trial_is_the_best_models_mutual_information(tmp_path):
     hypermodel = tuning.hypermodel(experiment(), {"model.gamma": (0.0, 1.0), "train.optimizer.name": ["sgd", "adam"]})
     tuner = keras_tuner.RandomSearch(hypermodel, tuning.OBJECTIVE, max_trials=2, seed=1, directory=tmp_path)

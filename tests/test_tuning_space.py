@@ -10,6 +10,8 @@ from zoo import networks
 from zoo.experiments import configurations, tuning
 from zoo.experiments.schema import ConfigurationError
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = [
     "data.train=train[:64]",
     "data.validation=validation[:32]",
@@ -73,7 +75,6 @@ def test_branches_of_branches_and_of_networks():
     assert trial(model, **values)[1].model.network == {"name": "conv"}
 
 
-@pytest.mark.slow
 def test_a_search_over_methods(tmp_path):
     hypermodel = tuning.hypermodel(experiment(), {"model.method": METHODS})
     tuner = keras_tuner.GridSearch(hypermodel, tuning.OBJECTIVE, max_trials=3, seed=1, directory=tmp_path)
@@ -143,7 +144,6 @@ def build(hp):
     return model
 
 
-@pytest.mark.slow
 def test_a_build_function_is_searched_over_on_arrays(tmp_path):
     hypermodel = tuning.hypermodel(build, data=(X[:64], X[64:]), epochs=2, batch_size=32)
     tuner = keras_tuner.RandomSearch(hypermodel, tuning.OBJECTIVE, max_trials=2, seed=1, directory=tmp_path)
@@ -224,7 +224,6 @@ def test_mistakes_in_the_build_function(tmp_path, function, message):
         ((X[:64], X[64:, :4]), tuning.OBJECTIVE, {}, "held-out"),
     ],
 )
-@pytest.mark.slow
 def test_misuse_ends_a_search_instead_of_failing_its_trials(tmp_path, data, objective, given, message):
     with pytest.raises(ValueError, match=message) as caught:
         tuner = keras_tuner.RandomSearch(
@@ -234,7 +233,6 @@ def test_misuse_ends_a_search_instead_of_failing_its_trials(tmp_path, data, obje
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.slow
 def test_data_given_twice_end_a_search_over_a_configuration(tmp_path):
     hypermodel = tuning.hypermodel(experiment(), {"model.beta": (0.5, 2.0)})
     tuner = keras_tuner.RandomSearch(hypermodel, tuning.OBJECTIVE, max_trials=2, directory=tmp_path)

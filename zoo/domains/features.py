@@ -49,8 +49,8 @@ class Features(Domain):
         Args:
             x: the training set, [n, ...].
 
-        Raises:
-            ValueError: an entry that never changes.
+        Warns:
+            UserWarning: an entry that never changes, which is not scaled.
         """
         from zoo.data.values import statistics
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
 
-from zoo import data, likelihoods, models, networks, outside
+from zoo import data, likelihoods, models, networks
 from zoo.experiments.schema import Experiment
 from zoo.experiments.sections import PlayerOptimizer, Train
 from zoo.models.combination import combine
@@ -96,7 +94,7 @@ def build_model(
     experiment = experiment.resolved()
     model, train, folders = experiment.model, experiment.train, experiment.folders
     keras.utils.set_random_seed(train.seed)
-    likelihood = _likelihood(dict(model.likelihood), folders)
+    likelihood = likelihoods.get(dict(model.likelihood), folders)
     network = dict(model.network)
     # A Gaussian's means lie between 0 and 1 for pixels, and anywhere for features.
     anywhere = experiment.data.kind == "features" and likelihood.support == "real"
@@ -141,13 +139,6 @@ def _scheduled(method: type[VAE], key: str, value: Any, steps_per_epoch: int) ->
     if isinstance(getattr(method, key, None), Live) and isinstance(value, dict):
         return schedules.get(value, steps_per_epoch)
     return value
-
-
-def _likelihood(section: dict[str, Any], folders: Sequence[Path]) -> likelihoods.Likelihood:
-    """The likelihood of a configuration, which may be one from outside the zoo."""
-    if not outside.is_outside(section["name"]):
-        return likelihoods.get(section)
-    return outside.find(section.pop("name"), likelihoods.Likelihood, folders)(**section)
 
 
 def load_split(experiment: Experiment, split: str) -> data.Examples:

@@ -81,7 +81,8 @@ def _read(source: str, card: Card) -> tuple[np.ndarray, np.ndarray | None]:
     name = card.domain["name"]
     sizes = [size for size in card.example_shape if size is not None]
     shape = tuple(sizes) if len(sizes) == len(card.example_shape) else None
-    x, labels = data.read(source, shape, kind="images" if name == "images" else "features")
+    kind, column = ("images" if name == "images" else "features"), card.configuration.get("data.label_column")
+    x, labels = data.read(source, shape, kind=kind, label_column=column)
     if x.dtype.name not in card.types or (name == "tokens" and (x == np.round(x)).all()):
         x = x.astype(card.types[0])
     if name in DOMAINS:

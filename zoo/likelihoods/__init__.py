@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo import outside
 from zoo.parameters import nearest
 
 if TYPE_CHECKING:
@@ -42,8 +45,12 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'zoo.likelihoods' has no attribute {name!r}")
 
 
-def get(likelihood: str | dict[str, Any] | Likelihood) -> Likelihood:
+def get(likelihood: str | dict[str, Any] | Likelihood, folders: Sequence[Path] = ()) -> Likelihood:
     """A likelihood by name, by `{"name": …, **parameters}`, from a Keras configuration, or as it is.
+
+    Args:
+        likelihood: of the zoo, or from outside it by a name such as `my_package.my_module:MyLikelihood`.
+        folders: where modules from outside are looked for first.
 
     Raises:
         ValueError: an unknown name or parameter.
@@ -56,9 +63,12 @@ def get(likelihood: str | dict[str, Any] | Likelihood) -> Likelihood:
         return keras.saving.deserialize_keras_object(likelihood)
     arguments: dict[str, Any] = dict(likelihood) if isinstance(likelihood, dict) else {"name": likelihood}
     name = arguments.pop("name", None)
-    if name not in LIKELIHOODS:
+    if outside.is_outside(name):
+        owner = outside.find(str(name), __getattr__("Likelihood"), folders)
+    elif name in LIKELIHOODS:
+        owner = __getattr__(LIKELIHOODS[name])
+    else:
         raise ValueError(f"likelihood: no {name!r}; {nearest(name, LIKELIHOODS)}")
-    owner = __getattr__(LIKELIHOODS[name])
     known = [key for key in inspect.signature(owner).parameters if key != "kwargs"]
     for key in arguments:
         if key not in known:

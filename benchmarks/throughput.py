@@ -6,10 +6,16 @@ otherwise idle machine and none pays for starting up. A round is one turn each; 
 
     pip install -r requirements-benchmarks.txt
     python benchmarks/throughput.py --rounds 7
+
+With `--against FOLDER`, a checkout of another version, that version's models take turns too:
+
+    git worktree add /tmp/before COMMIT
+    python benchmarks/throughput.py --against /tmp/before
 """
 
 import argparse
 import os
+import pathlib
 import statistics
 import subprocess
 import sys
@@ -96,40 +102,54 @@ def wait_for_turns(name, steps):
         print(time.perf_counter() - began, flush=True)
 
 
+def worker(script, name, steps):
+    """A contestant's process, with the package that stands beside its script."""
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(script.parent.parent)}
+    command = [sys.executable, str(script), "--steps", str(steps), "--contestant", name]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    return subprocess.Popen(command, env=environment, **pipes)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=40, help="training steps a turn (at most 60)")
     parser.add_argument("--contestant", choices=CONTESTANTS, help=argparse.SUPPRESS)
+    parser.add_argument("--against", type=pathlib.Path, metavar="FOLDER", help="a checkout of another version")
     arguments = parser.parse_args()
     if arguments.contestant:
         wait_for_turns(arguments.contestant, arguments.steps)
         return
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, __file__, "--steps", str(arguments.steps), "--contestant"]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
-    workers = {name: subprocess.Popen([*command, name], env=environment, **pipes) for name in CONTESTANTS}
-    for worker in workers.values():
-        worker.stdout.readline()
-    speeds = {name: [] for name in CONTESTANTS}
+    script = pathlib.Path(__file__).resolve()
+    workers = {name: worker(script, name, arguments.steps) for name in CONTESTANTS}
+    if arguments.against:
+        other = arguments.against.resolve() / "benchmarks" / script.name
+        workers |= {f"{name}, other": worker(other, name, arguments.steps) for name in CONTESTANTS[1:]}
+    for process in workers.values():
+        if process.stdout.readline() != "ready\n":
+            parser.error(f"a contestant did not start: {' '.join(process.args)}")
+    speeds = {name: [] for name in workers}
     for turn in range(arguments.rounds):
         # Every other round runs backwards, so that a drift of the machine favours nobody.
-        for name in CONTESTANTS if turn % 2 == 0 else reversed(CONTESTANTS):
+        for name in workers if turn % 2 == 0 else reversed(workers):
             workers[name].stdin.write("go\n")
             workers[name].stdin.flush()
             speeds[name].append(BATCH * arguments.steps / float(workers[name].stdout.readline()))
-    for worker in workers.values():
-        worker.stdin.close()
+    for process in workers.values():
+        process.stdin.close()
     for name, found in speeds.items():
-        print(f"{name:12} {statistics.median(found):7.0f} images/s   (rounds: {' '.join(f'{v:.0f}' for v in found)})")
-    for text, above, below in (
+        print(f"{name:18} {statistics.median(found):7.0f} images/s   (rounds: {' '.join(f'{v:.0f}' for v in found)})")
+    comparisons = [
         ("speed of the zoo's VAE / PyTorch", "vae", "torch"),
         ("step time of ContrastiveVAE / VAE", "vae", "contrastive"),
-    ):
+    ]
+    if arguments.against:
+        comparisons += [(f"speed of {name} / other version", name, f"{name}, other") for name in CONTESTANTS[1:]]
+    for text, above, below in comparisons:
         ratios = [a / b for a, b in zip(speeds[above], speeds[below], strict=True)]
         spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
         deviation = statistics.stdev(ratios)
-        print(f"{text}: median {statistics.median(ratios):.2f}, {spread}, standard deviation {deviation:.2f}")
+        print(f"{text}: median {statistics.median(ratios):.3f}, {spread}, standard deviation {deviation:.2f}")
 
 
 if __name__ == "__main__":

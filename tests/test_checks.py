@@ -1,5 +1,6 @@
 """What a user can get wrong about data and networks is one line before the first step, or one in the step."""
 
+import re
 import warnings
 
 import keras
@@ -268,7 +269,7 @@ def decoder_ending_in(activation, shape=SHAPE, separate=""):
 )
 def test_probabilities_where_logits_are_wanted(likelihood, activation, shape, separate):
     decoder = decoder_ending_in(activation, shape, separate)
-    model = zoo.VAE(networks().encoder, decoder, LATENTS, likelihood=likelihood, seed=0, domain="features")
+    model = zoo.VAE(networks().encoder, decoder, LATENTS, likelihood=likelihood, seed=0)
     refused(lambda: model.compile("sgd"), "VAE", "logits", activation)
 
 
@@ -356,3 +357,62 @@ def test_views_of_ones_own_are_looked_at_too():
     model = make(zoo.ConsistencyVAE, likelihood="gaussian", transformations=[ColorJitter()])
     refused(lambda: model.fit(images() - 0.5, verbose=0), "fit", "ColorJitter", "[-0.4")
     assert np.isfinite(model.fit(images(), verbose=0).history["loss"]).all()
+
+
+# ── What comes in by other ways ──────────────────────────────────────────────────────────────────────────────────
+
+
+class Brighter(keras.layers.Layer):
+    """A view that leaves the unit interval, as Keras's RandomBrightness does with its default value range."""
+
+    def call(self, x, training=None):
+        return x + 0.5
+
+
+@pytest.mark.parametrize("method", [zoo.ContrastiveVAE, zoo.ConsistencyVAE])
+def test_a_view_that_leaves_the_unit_interval_stops_the_step(method):
+    views = {"views": [Brighter()]} if method is zoo.ContrastiveVAE else {"transformations": [Brighter()]}
+    model = make(method, **views)
+    refused(lambda: model.fit(images(), batch_size=4, verbose=0), "fit: the view", "leaves [0, 1]")
+    gaussian = make(method, likelihood="gaussian", **views)
+    assert np.isfinite(gaussian.fit(images(), batch_size=4, verbose=0).history["loss"]).all()
+
+
+@pytest.mark.parametrize("method", [zoo.ContrastiveVAE, zoo.ConsistencyVAE, zoo.TripletVAE])
+@pytest.mark.slow
+def test_the_default_views_of_a_binary_table_stay_binary(method):
+    x = np.random.default_rng(0).integers(0, 2, (16, 6)).astype("float32")
+    model = method(*build("mlp", (6,), LATENTS, depth=1, width=8), LATENTS, seed=0)
+    model.compile(keras.optimizers.SGD(0.01))
+    history = model.fit(x, batch_size=8, verbose=0).history
+    assert history["distortion"][0] > 0
+    for layer in model.view_layers():
+        view = layer(tf.constant(x), draws=zoo.randomness.Draws(0, 0, "training"), stream="view").numpy()
+        assert set(np.unique(view)) == {0.0, 1.0}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_loop_of_ones_own_is_looked_at_too(kind):
+    make_bad, words = BAD[kind]
+    model = make()
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"(?s).*{re.escape(words[0])}"):
+        model.compute_gradients(make_bad(0)[:4])
+    # What failed does not count as forgotten.
+    model.apply_gradients(model.compute_gradients(images(4)))
+    assert int(model.step.value) == 1
+
+
+def test_under_xla_only_the_first_batch_is_looked_at():
+    model = zoo.VAE(*networks(), LATENTS, seed=0)
+    model.compile("sgd", jit_compile=True)
+    with pytest.warns(UserWarning, match="only the first batch"):
+        model.fit(FORMS["tf.data"](images(4)), verbose=0)
+
+
+def test_bytes_that_were_cast_on_the_way_to_an_encoder_model():
+    encoder = make(likelihood="gaussian").encoder_model()
+    bytes_ = np.random.default_rng(0).integers(0, 256, (4, *SHAPE)).astype("uint8")
+    encoder(bytes_)
+    encoder(images(4) * 3 - 1)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="uint8"):
+        encoder(bytes_.astype("float32"))

@@ -66,6 +66,7 @@ CASES = {
         "evaluated": False,
         "arguments": {"critic": "hybrid", "side": "model", "critic_temperature": 5.0},
     },
+    "a penalty on activations": {"penalty": True, "arguments": {}},
     "neural critic": {"method": "InferenceCriticVAE", "evaluated": False, "arguments": {"critic": "neural"}},
 }
 # Every method at once.
@@ -123,12 +124,17 @@ def train(strategy, method="VAE", network="mlp", rows=24, weighted=False, number
     kind = getattr(zoo, method) if isinstance(method, str) else zoo.combine(*method)
     with strategy.scope():
         size = {} if network == "conv" else {"depth": 1, "width": 16}
-        model = kind(*build(network, shape, LATENTS, **size), LATENTS, seed=1, **options["arguments"])
+        encoder, decoder = build(network, shape, LATENTS, **size)
+        if options.get("penalty"):
+            encoder = keras.Sequential([encoder, keras.layers.ActivityRegularization(l2=0.1)])
+        model = kind(encoder, decoder, LATENTS, seed=1, **options["arguments"])
         model.compile(keras.optimizers.SGD(0.1, options.get("momentum", 0.9), **clip))
     before = [w.numpy() for w in model.weights]
     given = zoo.data.with_index(x) if numbered else x
     recipe = {"batch_size": BATCH, "epochs": options.get("epochs", 1), "shuffle": False, "verbose": 0}
     history = model.fit(given, sample_weight=sample_weight, **recipe).history
+    # Each replica's thread is at work for itself.
+    assert not model.stepping
     metrics = {name: values[-1] for name, values in history.items()}
     if options.get("evaluated", True):
         # An odd batch: one replica has an image more than the other.

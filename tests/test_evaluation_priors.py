@@ -126,3 +126,17 @@ def test_priors_are_looked_at_only_where_they_are_asked_for():
     assert "elbo_tuned_prior" not in found
     found, _ = evaluation.evaluate_model(make(beta=0.0, delta=0.0), x, x, only=("terms",), validation=never)
     assert not any("prior" in name for name in found)
+
+
+def test_the_priors_are_relative_to_the_models_own():
+    held_out = data.Examples(images(15), None)
+    plain, wide = (
+        make(beta=0.4, delta=2.0),
+        make(beta=0.4, delta=2.0, prior={"name": "standard_normal", "variance": 4.0}),
+    )
+    optimal = optimal_prior_variance(plain.K, 0.4, 2.0)
+    assert plain.evaluation_priors(None) == {"optimal": pytest.approx(optimal)}
+    found = wide.evaluation_priors(lambda: wide.posteriors(held_out.images))
+    assert found["optimal"] == pytest.approx(4.0 * optimal)
+    loc, scale = wide.posteriors(held_out.images)
+    assert found["tuned"] == pytest.approx(4.0 * tuned_prior_variance(Codes(loc / 2, scale / 2), optimal))

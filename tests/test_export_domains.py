@@ -358,7 +358,7 @@ def test_sequences_are_encoded_from_a_file(tmp_path):
     encode_file(tmp_path / "export", str(tmp_path / "x.npy"), tmp_path / "codes.npz", batch_size=4)
     np.testing.assert_allclose(np.load(tmp_path / "codes.npz")["loc"], model.encode(SEQUENCES).loc, atol=1e-5)
     np.save(tmp_path / "x.npy", SEQUENCES + 1)
-    with pytest.raises(ValueError, match=r"x\.npy: tokens must lie in 0\.\.6"):
+    with pytest.raises(ValueError, match=r"x\.npy: must lie in 0\.\.6"):
         encode_file(tmp_path / "export", str(tmp_path / "x.npy"), tmp_path / "codes.npz")
 
 

@@ -182,9 +182,11 @@ def test_models_train_with_it_and_report_the_bound(kind):
     decoder = keras.Sequential(
         [keras.Input((2,)), keras.layers.Dense(int(np.prod(shape))), keras.layers.Reshape(shape)]
     )
-    model = zoo.VAE(encoder, decoder, 2, likelihood=likelihood, seed=0, domain="features")
+    categories = likelihood.support == "categories"
+    domain = {"name": "categories", "categories": likelihood.categories} if categories else "features"
+    model = zoo.VAE(encoder, decoder, 2, likelihood=likelihood, seed=0, domain=domain)
     model.compile(keras.optimizers.Adam(0.01))
-    x = example(kind, n=16).astype("float32")
+    x = example(kind, n=16).astype("int32" if categories else "float32")
     history = model.fit(x, batch_size=8, epochs=5, verbose=0).history
     assert history["elbo"][-1] > history["elbo"][0]
     assert set(history) == {"loss", "distortion", "rate", *likelihood.reported, "elbo"}
@@ -304,3 +306,12 @@ def test_decoders_that_give_too_few_parameters(kind, needed):
     with pytest.raises(ValueError, match=f"decoder gives 4×6×2, .* needs {needed}") as error:
         zoo.VAE(*networks, 2, likelihood=EVERY[kind]).compile("sgd")
     assert "\n" not in str(error.value)
+
+
+def test_a_laplace_sample_is_finite_at_both_ends():
+    class Ends:
+        def uniform(self, stream, shape, *limits):
+            return tf.constant([0.0, 2.0**-24, 0.5, 1.0 - 2.0**-24])
+
+    found = zoo.likelihoods.Laplace().sample(tf.zeros([4]), Ends(), "x").numpy()
+    assert np.isfinite(found).all() and found[0] < -15 and found[2] == 0 and found[3] > 15

@@ -344,3 +344,43 @@ def test_other_settings_act_at_the_next_step_of_a_running_fit():
     model.head.loc.kernel.assign(0 * model.head.loc.kernel)
     watcher = watched(model, lambda model, step: setattr(model, "margin", 2.0) if step == 3 else None)
     assert [logs["triplet"] for logs in watcher.seen] == [0.5] * 3 + [2.0] * 3
+
+
+# ── Settings that cannot change, or not to anything ──────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("name", ["translate", "rotate", "scale", "transformations"])
+def test_the_transformation_is_fixed(name):
+    model = make(zoo.ConsistencyVAE)
+    with pytest.raises(AttributeError, match=f"{name} is fixed once the model is built"):
+        setattr(model, name, 0.5)
+
+
+def test_the_seed_that_numbers_labels_is_fixed():
+    model = make(zoo.AuxiliarySoftmaxVAE, examples=8)
+    with pytest.raises(AttributeError, match="seed is fixed"):
+        model.seed = 7
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "value", "words"),
+    [
+        (zoo.InferenceCriticVAE, "side", "modell", "side must be 'inference' or 'model', got 'modell'"),
+        (zoo.NoiseContrastiveVAE, "noise", "gausian", "noise must be 'gaussian' or 'decoder', got 'gausian'"),
+        (zoo.NoiseContrastiveVAE, "K", -5.0, "K must be greater than 0, got -5.0"),
+        (zoo.VAE, "warmup_steps", -1, "warmup_steps must be greater than or equal to 0"),
+        (zoo.ContrastiveVAE, "temperature", Linear(0.0, 1.0, 10), "temperature must be above 0, but its schedule"),
+        (
+            zoo.VAE,
+            "beta",
+            keras.optimizers.schedules.PiecewiseConstantDecay([2], [1.0, -1.0]),
+            "beta must be at least 0, but its schedule has -1",
+        ),
+    ],
+)
+def test_what_the_constructor_refuses_cannot_be_set_later(method, name, value, words):
+    model = make(method)
+    before = getattr(model, name)
+    with pytest.raises(ValueError) as caught:
+        setattr(model, name, value)
+    assert words in str(caught.value) and getattr(model, name) == before

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import keras
@@ -338,3 +339,39 @@ def test_it_is_searched_over(mine, tmp_path):
     assert len({trial.hyperparameters.values["model.covariance_weight"] for trial in trials}) == 2
     best = tuner.get_best_models(1)[0]
     assert best.covariance_weight == trials[0].hyperparameters.values["model.covariance_weight"]
+
+
+# ── What a file may name ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_file_alone_runs_no_code(tmp_path):
+    """A file that names a function of Python's as the body of a layer; Keras itself refuses it too."""
+    model = zoo.VAE(*zoo.networks.build("mlp", (4, 4, 1), 2, width=3), 2)
+    model.save(tmp_path / "good.keras")
+    told = tmp_path / "told"
+    body = {"module": "os", "class_name": "function", "config": "system", "registered_name": "system"}
+    with zipfile.ZipFile(tmp_path / "good.keras") as good, zipfile.ZipFile(tmp_path / "bad.keras", "w") as bad:
+        for name in good.namelist():
+            content = good.read(name)
+            if name == "config.json":
+                config = json.loads(content)
+                layers = config["config"]["encoder"]["config"]["layers"]
+                layers[1]["config"]["activation"] = body
+                content = json.dumps(config)
+            bad.writestr(name, content)
+    with pytest.raises(ValueError, match="os:system: is no part of a model"):
+        zoo.load_model(tmp_path / "bad.keras")
+    assert not told.exists()
+
+
+@pytest.mark.parametrize("given", ["inverse", None, [1, 2]])
+def test_keywords_without_a_type_are_saved_too(tmp_path, given):
+    class Loose(zoo.VAE):
+        def __init__(self, *args, kernel="rbf", **kwargs):
+            super().__init__(*args, **kwargs)
+            self.kernel = kernel
+
+    networks = zoo.networks.build("mlp", (4, 4, 1), 2, width=3)
+    assert Loose(*networks, 2, kernel=given).get_config()["kernel"] == given
+    with pytest.raises(ValueError, match="'kernel' is a Dense, which is not saved by itself; write get_config"):
+        Loose(*networks, 2, kernel=keras.layers.Dense(1)).get_config()

@@ -386,3 +386,64 @@ def main(name, folder):
 
 if __name__ == "__main__":
     main(*sys.argv[1:])
+
+
+# ── What moves once a step, whoever else moves ───────────────────────────────────────────────────────────────────────
+
+
+def with_state(updates, **arguments):
+    """Moving averages in the encoder, and a queue of keys."""
+    keras.utils.set_random_seed(0)
+    dense, normal = keras.layers.Dense, keras.layers.BatchNormalization
+    encoder = keras.Sequential([keras.Input((WIDTH,)), dense(8), normal(momentum=0.5)])
+    decoder = keras.Sequential([keras.Input((LATENTS,)), dense(WIDTH)])
+    critic = keras.Sequential([keras.Input((LATENTS,)), dense(1)])
+    kind = zoo.combine("contrastive", FactorVAE)
+    model = kind(
+        encoder, decoder, LATENTS, critic=critic, likelihood="gaussian", seed=1, updates=updates, queue_size=32,
+        ratio_weight=0.0, **arguments,
+    )  # fmt: skip
+    model.compile(keras.optimizers.SGD(0.01), optimizers={"critic": "sgd"})
+    return model
+
+
+@pytest.mark.slow
+def test_averages_and_queues_move_once_a_step():
+    models = [with_state(updates) for updates in (1, 5)]
+    for model in models:
+        model.fit(rows(16), batch_size=BATCH, shuffle=False, verbose=0)
+    once, often = ([v for v in model.non_trainable_variables if "seed" not in v.path] for model in models)
+    assert int(models[0].queue_position.value) == 16
+    for this, that in zip(once, often, strict=True):
+        np.testing.assert_allclose(this, that, rtol=1e-6, atol=1e-6, err_msg=this.path)
+
+
+def test_nobody_shares_a_variable():
+    class Twice(FactorVAE):
+        def players(self):
+            critic, *others = super().players()
+            return [critic, Player("rival", self.critic.trainable_variables), *others]
+
+    model = make(compiled=False)
+    twice = Twice(model.encoder, model.decoder, LATENTS, critic=model.critic, likelihood="gaussian")
+    with pytest.raises(ValueError, match="'critic' and 'rival' both own"):
+        twice.compile("sgd")
+
+
+def test_a_players_cosine_ends_with_the_run(monkeypatch, tmp_path):
+    from zoo.experiments import building, configurations
+
+    asked = {}
+    real = building.build_optimizer
+
+    def asking(train, steps, player="model"):
+        asked[player] = steps
+        return real(train, steps, player)
+
+    monkeypatch.setattr(building, "build_optimizer", asking)
+    monkeypatch.setattr(
+        zoo.VAE, "players", lambda self: [Player("critic", self.encoder.trainable_variables, 3), Player("model")]
+    )
+    settings = ["train.optimizers={critic: {name: sgd, learning_rate: 0.1}}", "train.schedule={name: cosine}"]
+    building.build_model(configurations.load("digits/vae", settings), (28, 28, 1), 10)
+    assert asked == {"model": 10, "critic": 30}

@@ -62,13 +62,10 @@ def densities(z, mixture):
 def exact_rate(loc, scale, mixture):
     """KL(N(loc, scale²) ‖ mixture) of a two-dimensional Gaussian, by integration."""
     q = stats.norm(loc, scale)
-
-    def integrand(b, a):
-        z = np.array([a, b])
-        return q.pdf(z).prod() * (q.logpdf(z).sum() - np.log(densities(z, mixture)))
-
-    (low_a, low_b), (high_a, high_b) = loc - 8 * scale, loc + 8 * scale
-    return integrate.dblquad(integrand, low_a, high_a, low_b, high_b, epsabs=1e-5)[0]
+    a, b = np.linspace(loc - 8 * scale, loc + 8 * scale, 401).T
+    z = np.stack(np.meshgrid(a, b, indexing="ij"), -1)
+    values = q.pdf(z).prod(-1) * (q.logpdf(z).sum(-1) - np.log(densities(z, mixture)))
+    return integrate.simpson(integrate.simpson(values, x=b), x=a)
 
 
 # ── The standard normal, and wider ones ──────────────────────────────────────────────────────────────────────────
@@ -127,7 +124,6 @@ def test_another_prior_for_the_same_latents():
 # ── A mixture ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.slow
 def test_the_rate_under_a_mixture_is_the_integral_on_average():
     mixture, n = Mixture(), 20_000
     for loc, scale in (([0.3, -0.5], [0.7, 0.4]), ([1.4, 1.6], [0.5, 0.6])):

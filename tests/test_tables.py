@@ -288,3 +288,23 @@ def test_a_table_is_standardised_by_its_training_split(table):
         plain = feature_domain(configured(*settings, "data.standardize=false"), training)
     assert plain.loc is None and plain.scale is None
     assert feature_domain(configured(name="digits/vae"), training) is None
+
+
+# ── What pandas and instruments write ────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_index_is_no_feature(table):
+    indexed = np.concatenate([np.arange(40)[:, None], ROWS], axis=1)
+    assert "pandas's index?" in of(table, text(indexed, ",a,b,c"))
+    assert "pandas's index?" in of(table, text(indexed + 1, ",a,b,c"))
+
+
+def test_a_header_of_numbers_is_warned_of(table):
+    rows = np.random.default_rng(0).normal(size=(5, 4))
+    table.write_text(text(rows, "400,410,420,430"))
+    with pytest.warns(UserWarning, match="400, 410, …, is taken as an example; if it is a header"):
+        Table(table)
+
+
+def test_digits_are_not_grouped(table):
+    assert of(table, "a,b\n1_0,2\n3,4\n").endswith("line 2, 'a': '1_0' is not a number")

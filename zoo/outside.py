@@ -8,6 +8,7 @@ import inspect
 import json
 import re
 import sys
+import sysconfig
 import traceback
 from collections.abc import Iterable, Sequence
 from importlib.machinery import PathFinder
@@ -62,6 +63,13 @@ def _is_fitting(value: Any, kind: type | str) -> bool:
     if isinstance(kind, type):
         return isinstance(value, type) and issubclass(value, kind)
     return inspect.isroutine(value) or (kind == "any" and isinstance(value, type))
+
+
+def is_installed(module: str) -> bool:
+    """Whether a module, which has been imported, is one of Python's or of an installed package."""
+    file = getattr(sys.modules[module], "__file__", None)
+    installed = {sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")}
+    return file is None or any(Path(file).is_relative_to(folder) for folder in installed)
 
 
 def folder_of(name: str) -> Path:

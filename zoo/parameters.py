@@ -239,6 +239,34 @@ def _one_of(members: list[Any]) -> Callable[[Any], Any]:
     return check
 
 
+@functools.cache
+def _adapter(owner: type, name: str) -> TypeAdapter | None:
+    found = hyperparameters(owner).get(name)
+    return TypeAdapter(strict(found[0])) if found else None
+
+
+def checked_value(owner: type, name: str, value: Any) -> Any:
+    """A value for a hyperparameter of a class, as its constructor would take it; others as they are.
+
+    Raises:
+        ValueError: as `checked`.
+    """
+    adapter = _adapter(owner, name)
+    try:
+        return value if adapter is None else adapter.validate_python(value)
+    except ValidationError as error:
+        raise ValueError(f"{owner.__name__}: {name} {one_line(error)}") from None
+
+
+def is_plain(value: Any) -> bool:
+    """Whether JSON holds a value: a number, a word, None, and lists and mappings of these."""
+    if isinstance(value, list | tuple):
+        return all(map(is_plain, value))
+    if isinstance(value, Mapping):
+        return all(isinstance(key, str) and is_plain(one) for key, one in value.items())
+    return value is None or isinstance(value, bool | int | float | str)
+
+
 def checked(function: F) -> F:
     """Decorates a constructor or function: its annotated hyperparameters are checked on every call.
 

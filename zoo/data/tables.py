@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import warnings
 from collections import Counter
 from pathlib import Path
 
@@ -82,11 +83,25 @@ class Table:
         header = None
         if rows:
             counted = len(rows[0]) > 1 and rows[0] == [str(number) for number in range(len(rows[0]))]
+            if not counted:
+                self._warn_of_a_scale(rows[0])
             if counted or not any(_is_number(cell) for cell in rows[0]):
                 header, rows, lines = rows[0], rows[1:], lines[1:]
         if not rows:
             raise ValueError(f"{self._path}: no rows{' below the header' if header else ''}")
         return header, rows, lines
+
+    def _warn_of_a_scale(self, first: list[str]) -> None:
+        """Warns of a first line that may be a header of numbers, such as wavelengths."""
+        if len(first) < 4 or not all(map(_is_number, first)):
+            return
+        steps = np.diff([float(cell) for cell in first])
+        if (steps > 0).all() and np.allclose(steps, steps[0]):
+            warnings.warn(
+                f"{self._path}: the first line, {first[0]}, {first[1]}, …, is taken as an example; if it is a header, "
+                "give its columns names that are no numbers",
+                stacklevel=2,
+            )
 
     def _find(self, label_column: str, header: list[str] | None) -> int:
         if header is None:
@@ -116,7 +131,9 @@ class Table:
             values = np.array(rows).astype(np.float64)
         except ValueError:
             values = None
-        if values is not None and not np.isnan(values).any():
+        odd = any("_" in cell for row in rows for cell in row)
+        if values is not None and not np.isnan(values).any() and not odd:
+            self._look_for_an_index(values)
             return values
         # Something is wrong. Missing cells first: a table has often many of them.
         absent: Counter[str] = Counter()
@@ -137,6 +154,15 @@ class Table:
             )
         raise ValueError(strange)
 
+    def _look_for_an_index(self, values: np.ndarray) -> None:
+        """Raises ValueError for a column without a name that counts the rows, as pandas writes its index."""
+        for name, column in zip(self.columns, values.T, strict=True):
+            if name == "" and len(column) > 1 and (np.diff(column) == 1).all():
+                raise ValueError(
+                    f"{self._path}: a column without a name counts the rows: pandas's index? write the file with "
+                    "index=False, or give the column a name"
+                )
+
 
 def _is_number(cell: str) -> bool:
     """Whether a cell is a number, or NaN, which counts as a missing one."""
@@ -144,4 +170,5 @@ def _is_number(cell: str) -> bool:
         float(cell)
     except ValueError:
         return False
-    return True
+    # Python reads 1_0 as 10.
+    return "_" not in cell

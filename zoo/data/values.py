@@ -48,6 +48,23 @@ def check_features(x: np.ndarray, where: str) -> None:
         raise ValueError(f"{where}: features of type {x.dtype} are not supported; use floats, integers or booleans")
     if x.dtype.kind == "f":
         check_finite(x, where, "features")
+    warn_of_lost_digits(x, where)
+
+
+def warn_of_lost_digits(x: np.ndarray, where: str) -> None:
+    """Warns of features that differ by less than float32, in which the zoo computes, can tell at their size."""
+    if x.dtype.itemsize < 8 or x.dtype.kind not in "iuf" or len(x) < 2:
+        return
+    axes = tuple(range(x.ndim - 1))
+    spread = x.std(axis=axes, dtype=np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        lost = np.abs(x - x.astype(np.float32)).max(axis=axes) > 1e-3 * spread
+    if (rough := np.flatnonzero(np.atleast_1d(lost & (spread > 0)))).size:
+        warnings.warn(
+            f"{where}: float32 loses digits of {rough.size} of {x.shape[-1]} features (counted from 0, the first is "
+            f"{rough[0]}), which vary by little at a great size; take an offset off before you give them",
+            stacklevel=3,
+        )
 
 
 def as_float32(x: np.ndarray, where: str, noun: str) -> np.ndarray:

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 from zoo.parameters import nearest
 
 if TYPE_CHECKING:
+    from zoo.domains.categories import Categories
     from zoo.domains.domain import Domain
     from zoo.domains.features import Features
     from zoo.domains.images import Images
     from zoo.domains.tokens import Tokens
 
-__all__ = ["DOMAINS", "Domain", "Features", "Images", "Tokens", "get", "infer"]
+__all__ = ["DOMAINS", "Categories", "Domain", "Features", "Images", "Tokens", "get", "infer"]
 
 # The class of each name, in the module of that name.
-DOMAINS = {"images": "Images", "features": "Features", "tokens": "Tokens"}
+DOMAINS = {"images": "Images", "features": "Features", "categories": "Categories", "tokens": "Tokens"}
 _MODULES = {**{name: module for module, name in DOMAINS.items()}, "Domain": "domain"}
 
 
@@ -48,20 +49,24 @@ def get(domain: str | Mapping[str, Any] | Domain) -> Domain:
     name = arguments.pop("name", None)
     if name not in DOMAINS:
         raise ValueError(f"domain: no {name!r}; {nearest(name, DOMAINS)}")
-    return __getattr__(DOMAINS[name])(**arguments)
+    try:
+        return __getattr__(DOMAINS[name])(**arguments)
+    except TypeError as error:
+        raise ValueError(f"domain: {name}: {str(error).partition('() ')[2]}") from None
 
 
 def infer(example_shape: tuple, likelihood: Any) -> Domain:
     """The domain that a shape and a likelihood make likely.
 
-    Tokens for categories in a row, images for height × width × 1 to 4 channels, features for the rest.
+    Tokens for categories in a row, without padding, and categories of other shapes as they are; images for height ×
+    width × 1 to 4 channels, features for the rest.
 
     Args:
         example_shape: what the encoder takes, without the batch's axis.
         likelihood: of the model.
     """
-    if likelihood.support == "categories" and len(example_shape) == 1:
-        return __getattr__("Tokens")(vocabulary=likelihood.categories)
+    if likelihood.support == "categories":
+        return __getattr__("Tokens" if len(example_shape) == 1 else "Categories")(likelihood.categories)
     if len(example_shape) == 3 and example_shape[-1] in (1, 2, 3, 4):
         return __getattr__("Images")()
     return __getattr__("Features")()

@@ -19,10 +19,12 @@ class Domain:
     Attributes:
         noun: what an example is called in messages.
         types: the types of arrays that an export takes, by NumPy's names; its signature has the first.
+        supports: of the likelihoods that go with it.
     """
 
     noun = "examples"
     types: tuple[str, ...] = ("float32", "float64")
+    supports: tuple[str, ...] = ("real", "unit_interval", "categories")
 
     def check(self, x: np.ndarray, where: str, support: str = "real") -> None:
         """Raises ValueError, in one line that begins with `where`, for an array that holds no examples of this kind.
@@ -59,16 +61,26 @@ class Domain:
             bad |= (x < 0.0) | (x > 1.0)
         return tf.math.count_nonzero(bad)
 
-    def views(self) -> list[keras.layers.Layer]:
+    def check_likelihood(self, likelihood: Any) -> None:
+        """Raises ValueError for a likelihood that does not take examples of this kind."""
+        if likelihood.support not in self.supports:
+            kind, name = type(self).__name__, type(likelihood).__name__
+            needed = "categories or tokens" if likelihood.support == "categories" else "images or features"
+            raise ValueError(f"domain: the likelihood {name} does not take {kind}, but {needed}")
+
+    def views(self, support: str = "real") -> list[keras.layers.Layer]:
         """The random views that a contrastive method takes by default.
+
+        Args:
+            support: what the likelihood takes; the views stay in it.
 
         Raises:
             ValueError: there are none; the message says what to give.
         """
         raise ValueError(f"views: there are none for {self.noun} by default; give a list of layers, views=[…]")
 
-    def transformations(self) -> list[keras.layers.Layer]:
-        """The random transformations that keep an example's meaning, by default. Raises as `views`."""
+    def transformations(self, support: str = "real") -> list[keras.layers.Layer]:
+        """The random transformations that keep an example's meaning, by default. As `views`."""
         raise ValueError(
             f"transformations: there are none for {self.noun} by default; give a list of layers, transformations=[…]"
         )

@@ -33,6 +33,7 @@ class Features(Domain):
     """
 
     noun = "features"
+    supports = ("real", "unit_interval")
 
     def __init__(self, loc: Any = None, scale: Any = None) -> None:
         self.loc = None if loc is None else np.asarray(loc, np.float32)
@@ -65,11 +66,14 @@ class Features(Domain):
         from zoo.data.values import check_features
 
         check_features(x, where=where)
-        if support == "unit_interval" and ((x < 0).any() or (x > 1).any()):
-            raise ValueError(
-                f"{where}: the likelihood takes features in [0, 1], found [{x.min():g}, {x.max():g}]; use 'gaussian', "
-                "or scale them"
-            )
+        if support == "unit_interval":
+            seen = x if self.loc is None and self.scale is None else self.prepared(x)
+            if seen.min() < 0 or seen.max() > 1:
+                standardised = "" if seen is x else " once they are standardised"
+                raise ValueError(
+                    f"{where}: the likelihood takes features in [0, 1], found [{seen.min():g}, {seen.max():g}]"
+                    f"{standardised}; use 'gaussian', or scale them"
+                )
         if x.dtype == np.uint8 and self.scale is None and x.max() > 1:
             warnings.warn(
                 f"{where}: features of type uint8 are taken as they are, {x.min()}..{x.max()}; if they are pixels up "
@@ -88,17 +92,17 @@ class Features(Domain):
         x = x if self.scale is None else x * self.scale
         return x if self.loc is None else x + self.loc
 
-    def views(self) -> list[keras.layers.Layer]:
-        """Noise and masking."""
+    def views(self, support: str = "real") -> list[keras.layers.Layer]:
+        """Noise and masking; masking alone where the noise would leave the unit interval."""
         from zoo.augmentation.features import AddNoise, MaskEntries
 
-        return [AddNoise(0.2), MaskEntries(0.2)]
+        return [MaskEntries(0.2)] if support == "unit_interval" else [AddNoise(0.2), MaskEntries(0.2)]
 
-    def transformations(self) -> list[keras.layers.Layer]:
-        """Noise and a change of scale."""
-        from zoo.augmentation.features import AddNoise, Rescale
+    def transformations(self, support: str = "real") -> list[keras.layers.Layer]:
+        """Noise and a change of scale; masking where they would leave the unit interval."""
+        from zoo.augmentation.features import AddNoise, MaskEntries, Rescale
 
-        return [AddNoise(0.1), Rescale(0.1)]
+        return [MaskEntries(0.1)] if support == "unit_interval" else [AddNoise(0.1), Rescale(0.1)]
 
     def draw(self, x: np.ndarray, below: np.ndarray | None = None) -> np.ndarray:
         """Curves, a panel for each example; what it is compared with is dashed."""

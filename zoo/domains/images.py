@@ -22,6 +22,7 @@ class Images(Domain):
 
     noun = "images"
     types = ("float32", "uint8", "float64")
+    supports = ("real", "unit_interval")
 
     def check(self, x: np.ndarray, where: str, support: str = "real") -> None:
         """Rank 4, pixels of a known type, finite, in the unit interval where the likelihood needs it.
@@ -40,13 +41,13 @@ class Images(Domain):
         """Integers are divided by 255, booleans become 0 and 1, floats keep their values."""
         return to_unit_interval(x)
 
-    def views(self) -> list[keras.layers.Layer]:
+    def views(self, support: str = "real") -> list[keras.layers.Layer]:
         """The contrastive paper's: crop, flip, colour jitter, grey scale."""
         from zoo.augmentation.images import contrastive_views
 
         return contrastive_views()
 
-    def transformations(self) -> list[keras.layers.Layer]:
+    def transformations(self, support: str = "real") -> list[keras.layers.Layer]:
         """The consistency paper's: shift, turn, scale."""
         from zoo.augmentation.affine import RandomAffine
 

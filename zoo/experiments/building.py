@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -19,12 +20,18 @@ if TYPE_CHECKING:
     from zoo.domains import Domain, Features
 
 
-def build_optimizer(train: Train, steps_per_epoch: int, player: str = MAIN) -> keras.optimizers.Optimizer:
-    """The optimiser of a recipe, with its schedule and clipping: of the main player, or of a further one."""
+def build_optimizer(train: Train, steps_per_epoch: float, player: str = MAIN) -> keras.optimizers.Optimizer:
+    """The optimiser of a recipe, with its schedule and clipping: of the main player, or of a further one.
+
+    Args:
+        train: the recipe.
+        steps_per_epoch: of the player's own, which may be more or fewer than batches.
+        player: whose.
+    """
     section = train.optimizer if player == MAIN else train.optimizers[player]
     rate: Any = section.learning_rate
     if train.schedule.name == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(rate, train.epochs * steps_per_epoch)
+        rate = keras.optimizers.schedules.CosineDecay(rate, math.ceil(train.epochs * steps_per_epoch))
     clip_norm = section.clip_norm if isinstance(section, PlayerOptimizer) else train.clip_norm
     arguments: dict[str, Any] = {"learning_rate": rate, "global_clipnorm": clip_norm}
     if section.name in {"sgd", "rmsprop"}:
@@ -124,9 +131,11 @@ def build_model(
             seed=train.seed,
             **{key: _scheduled(method, key, value, steps_per_epoch) for key, value in hyperparameters.items()},
         )
+        vae.build_if_known()
+        moves = {player.name: player.updates / player.every for player in vae.players()}
         vae.compile(
             build_optimizer(train, steps_per_epoch),
-            {player: build_optimizer(train, steps_per_epoch, player) for player in train.optimizers},
+            {name: build_optimizer(train, steps_per_epoch * moves.get(name, 1), name) for name in train.optimizers},
             jit_compile=train.jit_compile,
         )
     finally:

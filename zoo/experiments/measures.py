@@ -122,8 +122,8 @@ class Subject:
         import tensorflow as tf
 
         model, images = self.model, self.held_out.images
-        # Only the training set's images have the numbers that a classifier of them knows.
-        numbered = model.needs_index and self.held_out is self.train
+        # Only the training set's images have the numbers by which a classifier, or a queue of keys, knows them.
+        numbered = (model.needs_index or model.takes_index) and self.held_out is self.train
 
         @tf.function(
             autograph=False,

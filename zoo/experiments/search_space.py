@@ -97,9 +97,10 @@ def with_values(experiment: Experiment, values: Mapping[str, Any]) -> Experiment
         method = values["model.method"]
         tree["model"]["method"] = method.split("+") if isinstance(method, str) else method
         try:
-            taken = {"method", "network", "likelihood", *method_parameters(tree["model"]["method"], experiment.folders)}
+            own = method_parameters(tree["model"]["method"], experiment.folders)
         except ValueError as error:
             raise ConfigurationError(f"space: model.{error}") from None
+        taken = {"method", "network", "likelihood", "prior", *own}
         tree["model"] = {key: value for key, value in tree["model"].items() if key in taken}
     for key, value in values.items():
         if key != "model.method":

@@ -83,7 +83,7 @@ def _read(source: str, card: Card) -> tuple[np.ndarray, np.ndarray | None]:
     shape = tuple(sizes) if len(sizes) == len(card.example_shape) else None
     kind, column = ("images" if name == "images" else "features"), card.configuration.get("data.label_column")
     x, labels = data.read(source, shape, kind=kind, label_column=column)
-    if x.dtype.name not in card.types or (name == "tokens" and (x == np.round(x)).all()):
+    if x.dtype.name not in card.types or (card.support == "categories" and (x == np.round(x)).all()):
         x = x.astype(card.types[0])
     if name in DOMAINS:
         get(card.domain).check(x, source, card.support)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from zoo.domains.domain import times
+from zoo.export import knowledge
 from zoo.export.card import CARD, Card, checksum
-from zoo.export.knowledge import require_built
 from zoo.files import replacing
 
 SAVED_MODEL = "saved_model.pb"
@@ -45,14 +45,12 @@ def export_model(model: Any, directory: Path, card: Card | None = None) -> Path:
 
     from zoo.export.endpoints import endpoints
 
-    require_built(model)
+    knowledge.require_built(model)
     card = card or Card.of_model(model)
-    for what, theirs, ours in (
-        ("examples", times(card.example_shape), times(model.example_shape)),
-        ("latents", card.latent_dim, model.latent_dim),
-    ):
-        if theirs != ours:
-            raise ValueError(f"card: is of another model: {what} {theirs}, but the model's are {ours}")
+    for what, ours in knowledge.examples(model).items():
+        if (theirs := getattr(card, what)) != ours:
+            shown = [times(one) if what == "example_shape" else one for one in (theirs, ours)]
+            raise ValueError(f"card: is of another model: its {what} is {shown[0]}, but the model's is {shown[1]}")
     if directory.exists() and not _is_export(directory) and (directory.is_file() or any(directory.iterdir())):
         raise ValueError(f"{directory}: holds something else than an export; name another directory")
     archive = keras.export.ExportArchive()

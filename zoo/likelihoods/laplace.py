@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Literal
 
 import keras
@@ -63,7 +62,8 @@ class Laplace(Likelihood):
         """By the inverse of the distribution function; reparameterised. See the base class."""
         loc, scale = self._loc_and_scale(parameters)
         # In (−½, ½): a uniform number of exactly 0 would be minus infinity.
-        centred = draws.uniform(stream, tf.shape(loc), math.ulp(0.5), 1.0) - 0.5
+        limit = 0.5 - 2.0**-25
+        centred = tf.clip_by_value(draws.uniform(stream, tf.shape(loc)) - 0.5, -limit, limit)
         return loc - scale * tf.sign(centred) * tf.math.log1p(-2.0 * tf.abs(centred))
 
     def get_config(self) -> dict[str, Any]:

@@ -83,7 +83,7 @@ class AuxiliarySoftmaxVAE(VAE):
 
     adds: tuple[str, ...] = ("softmax_information", "softmax_marginal_kl", "softmax_rate", "cross_entropy")
     rate_parts: tuple[str, ...] = ("softmax_information", "softmax_marginal_kl")
-    fixed: tuple[str, ...] = ("examples", "labels", "label_dimensions", "classifier_depth", "classifier_width")
+    fixed: tuple[str, ...] = ("examples", "labels", "label_dimensions", "classifier_depth", "classifier_width", "seed")
     needs_index = True
     takes_index = True
     alpha = Live()

@@ -139,6 +139,8 @@ class Checked(Step):
             kwargs["validation_data"] = self._check_data(validation, "validation_data")
         if (size := self._batch_size(x, batch_size)) is not None:
             self.check_batch(size)
+        if self.jit_compile and not isinstance(x, np.ndarray | tf.Tensor | dict):
+            warnings.warn("fit: under jit_compile only the first batch of a data set is looked at", stacklevel=2)
         with _one_line("fit"):
             return super().fit(x, y, batch_size, *args, **kwargs)
 

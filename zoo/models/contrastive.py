@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from zoo import replicas
-from zoo.augmentation.view import View, apply_views
+from zoo.augmentation.view import View
 from zoo.latents.head import GaussianHead
 from zoo.latents.posterior import Latents
 from zoo.models.batch import Batch
@@ -144,7 +144,7 @@ class ContrastiveVAE(VAE):
     def build(self, input_shape: tuple) -> None:
         """Creates all weights; those of the key encoder start as copies."""
         if self.views is None:
-            self.views = self._domain_for(input_shape[1:]).views()
+            self.views = self._domain_for(input_shape[1:]).views(self.likelihood.support)
         super().build(input_shape)
         for layer in self.views:
             if isinstance(layer, View):
@@ -192,7 +192,7 @@ class ContrastiveVAE(VAE):
     # ── Keys ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _random_view(self, original: tf.Tensor, stream: str, batch: Batch) -> tf.Tensor:
-        return apply_views(self.views or [], original, batch.draws, stream)
+        return self.viewed(self.views or [], original, batch.draws, stream)
 
     def _key_weights(self) -> list[keras.Variable]:
         # In the order of the query encoder's trainable weights, of which they are copies.

@@ -110,6 +110,16 @@ class NoiseContrastiveVAE(VAE):
         self.noise = noise
         self.noise_scale = noise_scale
 
+    def build(self, input_shape: tuple) -> None:
+        """As in `VAE`.
+
+        Raises:
+            ValueError: Gaussian noise on examples that are categories.
+        """
+        super().build(input_shape)
+        if self.noise == "gaussian" and self.likelihood.support == "categories":
+            raise ValueError("noise: categories cannot take Gaussian noise; give noise='decoder'")
+
     # ── Hooks ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def loss_terms(self, batch: Batch, latents: Latents) -> dict[str, Term]:
@@ -143,6 +153,13 @@ class NoiseContrastiveVAE(VAE):
         # f is for the two rates; a method that weighs the rate's parts apart has another objective.
         if (beta == 0 and delta == 0) or self.rate_parts != ("rate",):
             return priors
+        own = self.prior_variance
+        if own is None:
+            return priors
         optimal = optimal_prior_variance(self.K, beta, delta)
-        tuned = {} if validation is None else {"tuned": tuned_prior_variance(validation(), optimal)}
-        return {**priors, "optimal": optimal, **tuned}
+        found = {"optimal": optimal}
+        if validation is not None:
+            # In units of the model's own prior, to which the noise's is relative.
+            codes = Codes(*(np.asarray(part) / np.sqrt(own) for part in validation()))
+            found["tuned"] = tuned_prior_variance(codes, optimal)
+        return {**priors, **{name: own * variance for name, variance in found.items()}}

@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
+from zoo.augmentation.view import apply_views
 from zoo.domains import Domain
 from zoo.latents.posterior import Latents
 from zoo.likelihoods import Likelihood
@@ -58,6 +60,19 @@ def weighted_sum(terms: Mapping[str, Term], step: Any = 0) -> tf.Tensor:
     return tf.add_n(found)
 
 
+class _Work(threading.local):
+    """What a model is at, in one thread: replicas run in threads of their own.
+
+    Attributes:
+        stepping: whether the objective is being computed.
+        activity: the penalties on activations of the passes so far.
+    """
+
+    def __init__(self) -> None:
+        self.stepping = False
+        self.activity: list[tf.Tensor] = []
+
+
 class Objective(keras.Model):
     """A Keras model whose loss is a weighted sum of named terms, one value per example each.
 
@@ -80,7 +95,7 @@ class Objective(keras.Model):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         # Past Keras's attribute tracking: none of these is a part of the model's saved state.
-        self.__dict__.update(trackers=[], stepping=False, live_variables={}, activity=[], player_optimizers={})
+        self.__dict__.update(trackers=[], work=_Work(), live_variables={}, player_optimizers={})
         # Compiled functions by what they do.
         self.__dict__["calls"] = {}
         self.step = self._counter("step")
@@ -170,12 +185,17 @@ class Objective(keras.Model):
     @contextmanager
     def _at_work(self) -> Iterator[None]:
         """Around what computes the objective: hyperparameters that can change are tensors, layers' losses are kept."""
-        before = self.stepping, self.activity
-        self.__dict__.update(stepping=True, activity=[])
+        before = self.work.stepping, self.work.activity
+        self.work.stepping, self.work.activity = True, []
         try:
             yield
         finally:
-            self.__dict__.update(stepping=before[0], activity=before[1])
+            self.work.stepping, self.work.activity = before
+
+    @property
+    def stepping(self) -> bool:
+        """Whether this thread computes the objective, so that hyperparameters that can change are tensors."""
+        return self.work.stepping
 
     def batch(self, x: Any, training: bool, phase: str | None = None) -> Batch:
         """The batch that the hooks see, from raw examples.
@@ -239,14 +259,25 @@ class Objective(keras.Model):
         with self._at_work():
             return self._values(self._terms(x, training))
 
+    def viewed(self, layers: Sequence[keras.layers.Layer], x: tf.Tensor, draws: Draws, stream: str) -> tf.Tensor:
+        """A random view of prepared examples, `apply_views`; a step stops if it leaves what the likelihood takes."""
+        view = apply_views(layers, x, draws, stream)
+        if not layers or self.likelihood.support != "unit_interval":
+            return view
+        # Interpolation may miss by rounding.
+        count = tf.math.count_nonzero(~((view > -1e-3) & (view < 1.0 + 1e-3)))
+        message = f"the view {stream!r} leaves [0, 1], which the likelihood takes; entries that do, in one batch:"
+        with tf.control_dependencies([tf.debugging.Assert(count == 0, [message, count])]):
+            return tf.identity(view)
+
     def run(self, network: Any, *inputs: Any, training: bool = False) -> Any:
         """Calls one of the model's networks, and keeps the losses that its layers add for this pass.
 
         Keras keeps a layer's losses of the last call only; a network that runs on several views has several.
         """
         outputs = network(inputs[0] if len(inputs) == 1 else list(inputs), training=training)
-        if training and self.stepping:
+        if training and self.work.stepping:
             regularised = sum(v.regularizer is not None for v in network.trainable_variables)
             losses = list(network.losses)
-            self.activity.extend(losses[: len(losses) - regularised])
+            self.work.activity.extend(losses[: len(losses) - regularised])
         return outputs

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from zoo import outside
-from zoo.domains import DOMAINS
+from zoo.domains import DOMAINS, Domain
+from zoo.latents.prior import Prior
 from zoo.likelihoods import LIKELIHOODS
 from zoo.models import METHODS, method
+from zoo.training.schedules import Schedule
 
 if TYPE_CHECKING:
     from zoo.models.vae import VAE
@@ -34,13 +38,16 @@ def load_model(path: str | Path) -> VAE:
 
     `keras.saving.load_model` does the same in any process that has imported `zoo`, but for classes from outside the
     zoo, which it must have been told of. Here their modules are imported: those of a run from where the run found
-    them, others from Python's path, the current folder or beside the file. So load only files that you trust.
+    them, others from Python's path, the current folder or beside the file. So load only files from folders that you
+    trust. A file alone can name no more than parts of models: classes of Keras's kinds, and functions of modules of
+    your own.
 
     Args:
         path: of the file that `model.save` wrote.
 
     Raises:
-        ValueError: no such file, none of a model, or one that needs a class that cannot be imported.
+        ValueError: no such file, none of a model, or one that needs a class that cannot be imported, or something that
+            is no part of a model.
     """
     file = Path(path)
     return keras.saving.load_model(file, custom_objects=_from_outside(file))
@@ -60,11 +67,25 @@ def _from_outside(file: Path) -> dict[str, Any]:
             if "<locals>" not in name:
                 method(name, folders)
         elif keras.saving.get_registered_object(given) is None:
-            thing = outside.find(name, "any", folders)
+            thing = _part_of_a_model(name, folders)
             # Its author may have registered it in the module that has just been imported.
             if keras.saving.get_registered_object(given) is None:
                 found[given] = thing
     return found
+
+
+def _part_of_a_model(name: str, folders: list[Path]) -> Any:
+    """The class or function of a name, if a saved model can hold it.
+
+    Keras calls what a file names; functions such as `os.system` are none of its business.
+    """
+    module = name.partition(":")[0]
+    if module.partition(".")[0] not in sys.stdlib_module_names or module == "__main__":
+        thing = outside.find(name, "any", folders)
+        own = inspect.isfunction(thing) and thing.__module__ == module and not outside.is_installed(module)
+        if own or (isinstance(thing, type) and issubclass(thing, _PARTS)):
+            return thing
+    raise ValueError(f"{name}: is no part of a model (a class derived from one of Keras's, or a function of your own)")
 
 
 def _names(tree: Any) -> Iterator[tuple[str, str]]:
@@ -83,5 +104,17 @@ def _names(tree: Any) -> Iterator[tuple[str, str]]:
             yield from _names(value)
 
 
+_PARTS = (
+    keras.layers.Layer,
+    keras.Optimizer,
+    keras.Loss,
+    keras.Metric,
+    keras.initializers.Initializer,
+    keras.regularizers.Regularizer,
+    keras.constraints.Constraint,
+    Schedule,
+    Domain,
+    Prior,
+)
 # Modules whose classes Keras finds by itself.
 _KNOWN = {"builtins", "keras", "zoo"}

@@ -22,12 +22,14 @@ class Gradients(NamedTuple):
         values: one for each of the player's variables, in their order.
         terms: all terms of the batch, with `loss` and `elbo`: [batch] each.
         update: which of the player's moves in this step, from 0.
+        sample_weight: of the batch's examples; None where all count alike.
     """
 
     player: str
     values: list[tf.Tensor | None]
     terms: dict[str, tf.Tensor]
     update: int = 0
+    sample_weight: Any = None
 
 
 class Step(Objective):
@@ -56,10 +58,14 @@ class Step(Objective):
             raise ValueError(f"compile: no optimiser for player {player!r}; compile(optimizers={{{player!r}: …}})")
         return self.player_optimizers[player]
 
-    def _gradients(self, x: Any, sample_weight: Any, player: Player, phase: str | None = None) -> Gradients:
+    def _gradients(self, x: Any, sample_weight: Any, player: Player, update: int = 0) -> Gradients:
         variables = self.variables_of(player)
+        # Moving averages, queues and the like move once a step, in the main player's last pass.
+        last = player.name == MAIN and update + 1 == player.updates
+        state = [] if last else [v for v in self.non_trainable_variables if "seed_generator" not in v.path]
+        before = [tf.identity(v.value) for v in state]
         with tf.GradientTape() as tape, self._at_work():
-            terms = self._terms(x, True, phase)
+            terms = self._terms(x, True, _phase(player.name, update))
             loss = self._loss(terms, player.name)
             weights = tf.ones_like(loss) if sample_weight is None else sample_weight
             # A column of weights would broadcast to all pairs of examples.
@@ -71,14 +77,16 @@ class Step(Objective):
                 loss += tf.add_n(own) / tf.distribute.get_strategy().num_replicas_in_sync
             scaled = self.optimizer_of(player.name).scale_loss(loss)
             values = self._values(terms)
+        if state:
+            replicas.put_back(state, before, tf.constant(True))
         optimizer = self.optimizer_of(player.name)
         gradients = replicas.synchronised(tape.gradient(scaled, variables), optimizer)
-        return Gradients(player.name, gradients, values)
+        return Gradients(player.name, gradients, values, update, sample_weight)
 
     def _regularisation(self, variables: list[keras.Variable], player: str) -> list[tf.Tensor]:
         """The penalties of a player's variables; the main player has those on activations too, of every pass."""
         of_weights = [v.regularizer(v) for v in variables if v.regularizer is not None]
-        return [*of_weights, *(self.activity if player == MAIN else [])]
+        return [*of_weights, *(self.work.activity if player == MAIN else [])]
 
     # Not converted by AutoGraph, as `fit` is not: it would warn of Python that it cannot read.
     @tf.autograph.experimental.do_not_convert
@@ -95,7 +103,7 @@ class Step(Objective):
         Raises:
             ValueError: an unknown player, or more moves than it has in a step.
             tf.errors.InvalidArgumentError: the player's last gradients were never applied: forgotten, and these would
-                have the same noise and the same step.
+                have the same noise and the same step; or values that no example can have.
         """
         x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         self.build_for(split_index(x)[0])
@@ -108,10 +116,11 @@ class Step(Objective):
         message = f"compute_gradients: the last gradients of {player!r} were never applied; call apply_gradients first"
         own = self._pending_bit(player)
         free = tf.bitwise.bitwise_and(self.pending.value, own) == 0
-        with tf.control_dependencies([tf.debugging.Assert(free, [message])]):
-            self.pending.assign(tf.bitwise.bitwise_or(self.pending.value, own))
-        found = self._gradients(x, sample_weight, known[player], _phase(player, update))
-        return found._replace(update=update)
+        with tf.control_dependencies([tf.debugging.Assert(free, [message]), *self._assertions(x)]):
+            x = tf.nest.map_structure(tf.identity, x)
+        found = self._gradients(x, sample_weight, known[player], update)
+        self.pending.assign(tf.bitwise.bitwise_or(self.pending.value, own))
+        return found
 
     @tf.autograph.experimental.do_not_convert
     def apply_gradients(self, gradients: Gradients) -> dict[str, tf.Tensor]:
@@ -130,7 +139,7 @@ class Step(Objective):
         if player.name != MAIN or gradients.update + 1 < player.updates:
             return {}
         self._end_step()
-        return self._track(gradients.terms, None)
+        return self._track(gradients.terms, gradients.sample_weight)
 
     def _pending_bit(self, player: str) -> tf.Tensor:
         """The bit of `pending` that says whether a player's gradients wait for being applied."""
@@ -159,30 +168,30 @@ class Step(Objective):
         terms: dict[str, tf.Tensor] = {}
         for player in self.players():
             for i in range(player.updates):
-                found = self._move(player, x, sample_weight, _phase(player.name, i))
+                found = self._move(player, x, sample_weight, i)
                 terms = found if player.name == MAIN else terms
         # A batch that is refused, or that a generator does not have any more, is no step.
         with tf.control_dependencies(tf.nest.flatten(x)):
             self._end_step()
         return self._track(terms, sample_weight)
 
-    def _move(self, player: Player, x: Any, sample_weight: Any, phase: str) -> dict[str, tf.Tensor]:
+    def _move(self, player: Player, x: Any, sample_weight: Any, update: int) -> dict[str, tf.Tensor]:
         """A player's pass and update, or none where it rests."""
         if player.always:
-            found = self._gradients(x, sample_weight, player, phase)
+            found = self._gradients(x, sample_weight, player, update)
             self._apply(found, player)
             return found.terms
         moves = player.moves(self.step.value)
         if player.name != MAIN and tf.distribute.get_strategy().num_replicas_in_sync == 1:
 
             def move() -> tf.Tensor:
-                self._apply(self._gradients(x, sample_weight, player, phase), player)
+                self._apply(self._gradients(x, sample_weight, player, update), player)
                 return tf.constant(True)
 
             tf.cond(moves, move, lambda: tf.constant(False))
             return {}
         # Replicas cannot talk inside a condition: all move, and those that should have rested are put back.
-        found = self._gradients(x, sample_weight, player, phase)
+        found = self._gradients(x, sample_weight, player, update)
         kept = [*self.variables_of(player), *self.optimizer_of(player.name).variables]
         before = [tf.identity(v.value) for v in kept]
         self._apply(found, player)
@@ -274,6 +283,11 @@ class Step(Objective):
         """Creates the optimisers' variables, which a checkpoint is loaded into."""
         if not self.built or self.optimizer is None:
             return
+        owners: dict[int, str] = {}
+        for player in self.players():
+            for variable in self.variables_of(player):
+                if (other := owners.setdefault(id(variable), player.name)) != player.name:
+                    raise ValueError(f"players: {other!r} and {player.name!r} both own {variable.path}")
         with self.distribute_strategy.scope():
             for player in self.players():
                 optimizer = self.optimizer_of(player.name)

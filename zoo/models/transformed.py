@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 import keras
 
 from zoo.augmentation.affine import RandomAffine
-from zoo.augmentation.view import View, apply_views
+from zoo.augmentation.view import View
 from zoo.domains.images import Images
 from zoo.latents.posterior import Latents
 from zoo.models.batch import Batch
@@ -54,6 +54,8 @@ class TransformedVAE(VAE):
         ValueError: a value out of range, or a transformation that can leave nothing of the image.
     """
 
+    fixed: tuple[str, ...] = ("translate", "rotate", "scale", "transformations")
+
     @checked
     def __init__(
         self,
@@ -87,10 +89,10 @@ class TransformedVAE(VAE):
         """
         if self.transformations is None:
             domain = self._domain_for(input_shape[1:])
-            own = isinstance(domain, Images)
-            self.transformations = (
-                [RandomAffine(self.translate, self.rotate, self.scale)] if own else domain.transformations()
-            )
+            if isinstance(domain, Images):
+                self.transformations = [RandomAffine(self.translate, self.rotate, self.scale)]
+            else:
+                self.transformations = domain.transformations(self.likelihood.support)
         super().build(input_shape)
         for layer in self.transformations:
             if isinstance(layer, View):
@@ -106,7 +108,7 @@ class TransformedVAE(VAE):
         """Adds those of `pair_terms`."""
         terms = super().loss_terms(batch, latents)
         transformed = batch.of(
-            apply_views(self.transformations or [], batch.x, batch.draws, "transformed"), "transformed"
+            self.viewed(self.transformations or [], batch.x, batch.draws, "transformed"), "transformed"
         )
         return {**terms, **self.pair_terms(Pair(batch, latents, transformed, self.infer(transformed)))}
 

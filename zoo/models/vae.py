@@ -27,7 +27,7 @@ from zoo.models.batch import Batch
 from zoo.models.checks import check_features, check_networks
 from zoo.models.codec import Codec, Codes
 from zoo.models.objective import Term
-from zoo.parameters import Count, Seed, Size, Strength, checked, hyperparameters
+from zoo.parameters import Count, Seed, Size, Strength, checked, checked_value, hyperparameters, is_plain
 from zoo.training.live import Live, configuration
 
 
@@ -121,6 +121,7 @@ class VAE(Codec):
         # Called on placeholders, and not built, as a network that is a subclass can only be called.
         features = self.encoder(keras.Input(self.example_shape))
         check_features(type(self).__name__, features)
+        self.domain.check_likelihood(self.likelihood)
         flat = type(self).posterior_of is VAE.posterior_of
         if flat:
             self.head(features)
@@ -158,11 +159,14 @@ class VAE(Codec):
 
         Raises:
             AttributeError: a setting that the weights of a built model depend on.
+            ValueError: a value that the constructor would refuse.
         """
         kind: Any = type(self)
         known = name in _settings(kind) and not isinstance(getattr(kind, name, None), Live)
         if known and name in self._fixed() and self.__dict__.get("built") and getattr(self, name, None) is not value:
             raise AttributeError(f"{type(self).__name__}: {name} is fixed once the model is built; make another model")
+        if known and self.__dict__.get("built"):
+            value = checked_value(kind, name, value)
         super().__setattr__(name, value)
         if known and self.__dict__.get("built"):
             self.retrace()
@@ -308,16 +312,21 @@ class VAE(Codec):
         """The constructor's arguments, networks included; of a subclass all that are numbers, words and lists of them.
 
         Raises:
-            ValueError: a hyperparameter of a subclass that is no attribute of the model, so that it would be lost.
+            ValueError: an argument of a subclass that is no attribute of the model, or of another kind, so that it
+                would be lost.
         """
         serialise = keras.saving.serialize_keras_object
-        own = {}
-        for name in hyperparameters(type(self)):
-            if hasattr(self, name):
-                own[name] = configuration(getattr(self, name))
-            elif type(self).get_config is VAE.get_config:
-                kind = type(self).__name__
-                raise ValueError(f"{kind}: takes {name!r} and does not keep it; write self.{name} = {name}")
+        own, kind, ours = {}, type(self).__name__, type(self).get_config is VAE.get_config
+        kinds: Any = type(self)
+        for name in sorted(_settings(kinds) - _PARTS):
+            if not hasattr(self, name):
+                if ours:
+                    raise ValueError(f"{kind}: takes {name!r} and does not keep it; write self.{name} = {name}")
+            elif is_plain(value := configuration(getattr(self, name))) or name in hyperparameters(type(self)):
+                own[name] = value
+            elif ours:
+                what = type(value).__name__
+                raise ValueError(f"{kind}: {name!r} is a {what}, which is not saved by itself; write get_config for it")
         return {
             **super().get_config(),
             **own,
@@ -363,6 +372,10 @@ class VAE(Codec):
 
     def _own_variables(self) -> list[keras.Variable]:
         return [*self._trainable_variables, *self._non_trainable_variables]
+
+
+# Of the constructor's keywords those that `get_config` names one by one.
+_PARTS = frozenset({"encoder", "decoder", "likelihood", "prior", "domain"})
 
 
 @functools.cache

@@ -68,11 +68,9 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
 def moving_averages_kept(network: keras.layers.Layer) -> Iterator[None]:
     """Around a call of a network in training: batch normalisation uses the batch, and its moving averages stay."""
     layers = [layer for layer in network._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
-    momenta = [layer.momentum for layer in layers]
-    try:
-        for layer in layers:
-            layer.momentum = 1.0
-        yield
-    finally:
-        for layer, momentum in zip(layers, momenta, strict=True):
-            layer.momentum = momentum
+    averages = [average for layer in layers for average in (layer.moving_mean, layer.moving_variance)]
+    # Not by another momentum meanwhile: replicas are traced by threads, which share the layers.
+    before = [tf.identity(average.value) for average in averages]
+    yield
+    for average, value in zip(averages, before, strict=True):
+        average.assign(value)

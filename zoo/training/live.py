@@ -54,6 +54,11 @@ class Live:
             found = schedules.get((strength_above_zero if self.above_zero else strength)(value))
         except ValueError as error:
             raise ValueError(f"{where} {error}, got {value!r}") from None
+        if isinstance(found, Schedule):
+            starts = [float(found(0)), *(float(one) for one in getattr(found, "values", ()))]
+            if min(starts) < 0 or (self.above_zero and min(starts) == 0):
+                limit = "above" if self.above_zero else "at least"
+                raise ValueError(f"{where} must be {limit} 0, but its schedule has {min(starts):g}")
         given = _given(model)
         before = given.get(self.name)
         number = 0.0 if isinstance(found, Schedule) else found

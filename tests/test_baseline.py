@@ -107,16 +107,15 @@ def test_trained_run(name):
     """KNN accuracy, MI, rate and NLL: to 1e-5 on a machine that rounds as the recording one, else to 1e-2.
 
     Where it fails and all cases pass, and the values agree to 1e-2, the graph adds in another order than it did: the
-    method is the same, and only a new recording makes the test pass on this machine. The contrastive run is compared to
-    1e-2 everywhere: its queue, of more keys than there are digits, no longer holds an image's own keys.
+    method is the same, and only a new recording makes the test pass on this machine. The contrastive run rounds
+    otherwise anywhere: γ and the temperature were numbers in the graph, and are variables now.
     """
     found, recorded = recorder.train(recorder.TRAINED[name]), RECORDED["trained"][name]
-    same = recorder.rounding() == RECORDED["rounding"]
+    same = recorder.rounding() == RECORDED["rounding"] and name != "contrastive"
     assert set(found) == set(recorded)
     for metric, old in recorded.items():
         loose = {"abs": TRAINED_IMAGES / 300} if metric == "knn_accuracy" else {"rel": TRAINED}
         near = pytest.approx(old, **loose)
         assert found[metric] == near, f"{metric}: not the same model"
-        same = same and name != "contrastive"
         exact = pytest.approx(old, rel=RELATIVE)
         assert not same or found[metric] == exact, f"{metric}: to {TRAINED:.0%} the same, but not to {RELATIVE}"

@@ -254,7 +254,7 @@ def test_a_card_without_an_experiment_says_what_the_model_knows(tmp_path):
 
 def test_the_card_of_another_model_is_refused(tmp_path):
     card = Card.of_model(sequence_model())
-    with pytest.raises(ValueError, match=r"^card: is of another model: examples 6, but the model's are 3$"):
+    with pytest.raises(ValueError, match=r"^card: is of another model: its example_shape is 6, but the model's is 3$"):
         table_model().export(tmp_path / "export", card=card)
     assert not list(tmp_path.iterdir())
 

@@ -416,3 +416,8 @@ def test_bytes_that_were_cast_on_the_way_to_an_encoder_model():
     encoder(images(4) * 3 - 1)
     with pytest.raises(tf.errors.InvalidArgumentError, match="uint8"):
         encoder(bytes_.astype("float32"))
+
+
+def test_an_argument_that_nobody_takes():
+    with pytest.raises(ValueError, match=r"^VAE: no argument 'bta'; did you mean 'beta'\?"):
+        zoo.VAE(*networks(), LATENTS, bta=3.0)

@@ -380,3 +380,28 @@ def test_a_card_of_an_earlier_version_that_takes_the_unit_interval():
     given = {"name": "a", "method": "b", "latent_dim": 2, "image_shape": [4, 4, 1], "unit_interval": True}
     assert Card.model_validate(given).support == "unit_interval"
     assert Card.model_validate(given | {"unit_interval": False}).support == "real"
+
+
+def test_a_table_is_encoded_with_the_column_of_labels_that_it_was_trained_with(command, tmp_path):
+    rows = np.random.default_rng(0).normal(size=(60, 3))
+    names = np.array(["owl", "fox", "elk"])[np.arange(60) % 3]
+    lines = ["a,b,c,species", *(",".join([*map(str, row), name]) for row, name in zip(rows, names, strict=True))]
+    (tmp_path / "my.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    settings = {
+        "data": {"name": "files", "path": str(tmp_path / "my.csv"), "label_column": "species"},
+        "model": {"method": "vae", "network": {"name": "mlp", "width": 8}, "likelihood": "gaussian", "latent_dim": 2},
+        "train": {"epochs": 1, "batch_size": 16},
+    }
+    (tmp_path / "my.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    code, _, err = command("train", tmp_path / "my.yaml", "--run-dir", tmp_path / "run", "--quiet")
+    assert code == 0, err
+    code, _, err = command("encode", tmp_path / "run" / "export", tmp_path / "my.csv", "--to", tmp_path / "codes.npz")
+    assert code == 0, err
+    codes = np.load(tmp_path / "codes.npz")
+    assert codes["loc"].shape == (60, 2) and codes["labels"].tolist() == [2, 1, 0] * 20
+    for name in ("rows.csv", "rows.npy", "rows.png"):
+        code, _, err = command("sample", tmp_path / "run", "--n", 5, "--to", tmp_path / name)
+        assert code == 0, err
+    drawn = np.load(tmp_path / "rows.npy")
+    np.testing.assert_allclose(np.loadtxt(tmp_path / "rows.csv", delimiter=","), drawn, rtol=1e-5)
+    assert drawn.shape == (5, 3)

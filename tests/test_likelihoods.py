@@ -315,3 +315,8 @@ def test_a_laplace_sample_is_finite_at_both_ends():
 
     found = zoo.likelihoods.Laplace().sample(tf.zeros([4]), Ends(), "x").numpy()
     assert np.isfinite(found).all() and found[0] < -15 and found[2] == 0 and found[3] > 15
+
+
+def test_what_a_likelihood_needs_is_said():
+    with pytest.raises(ValueError, match=r"likelihood: categorical needs 'categories'"):
+        likelihoods.get("categorical")

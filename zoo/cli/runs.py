@@ -202,22 +202,34 @@ def encode(
 @app.command()
 def sample(
     run: Run,
-    n: Annotated[int, typer.Option(min=1, help="How many images.")] = 64,
-    to: Annotated[Path, typer.Option(help="The PNG file.")] = Path("grid.png"),
+    n: Annotated[int, typer.Option(min=1, help="How many examples.")] = 64,
+    to: Annotated[Path, typer.Option(help="A .png picture, or a .npy or .csv file of numbers.")] = Path("grid.png"),
     seed: Annotated[int, typer.Option(help="Of the prior samples.")] = 0,
 ) -> None:
-    """Draw images from the prior."""
+    """Draw examples from the prior: the means of p(x|z)."""
     from zoo.experiments.run_directory import RunDirectory
 
     directory = RunDirectory.open(run)
     directory.require_model()
-    if to.suffix.lower() != ".png":
-        fail(f"--to {to}: must end in .png")
+    kind = to.suffix.lower()
+    if kind not in (".png", ".npy", ".csv"):
+        fail(f"--to {to}: must end in .png, .npy or .csv")
     if not to.absolute().parent.is_dir():
         fail(f"--to {to}: no such folder {to.parent}")
     load_tensorflow()
+    import numpy as np
+
     from zoo.domains.pictures import grid, save_png
     from zoo.experiments.finished import load_model
 
-    save_png(grid(load_model(directory).sample(n, seed=seed).numpy()), to)
+    model = load_model(directory)
+    found = model.sample(n, seed=seed).numpy()
+    if kind == ".png":
+        save_png(grid(found) if model.domain.noun == "images" else model.domain.draw(found), to)
+    elif kind == ".npy":
+        np.save(to, model.domain.restore(found))
+    elif found.ndim == 2:
+        np.savetxt(to, model.domain.restore(found), delimiter=",", fmt="%.7g")
+    else:
+        fail(f"--to {to}: is for rows of a table; give a .npy file")
     print(to)

@@ -48,6 +48,10 @@ class Domain:
 
         return self.prepare(tf.constant(x)).numpy()
 
+    def restore(self, x: Any) -> Any:
+        """Prepared examples, such as samples, in the units of raw ones."""
+        return x
+
     def mask(self, x: tf.Tensor) -> tf.Tensor | None:
         """Which entries of a prepared batch count, True where they do; None where all do."""
         return None

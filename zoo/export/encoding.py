@@ -81,7 +81,10 @@ def _read(source: str, card: Card) -> tuple[np.ndarray, np.ndarray | None]:
     name = card.domain["name"]
     sizes = [size for size in card.example_shape if size is not None]
     shape = tuple(sizes) if len(sizes) == len(card.example_shape) else None
-    kind, column = ("images" if name == "images" else "features"), card.configuration.get("data.label_column")
+    kind, column = (
+        ("images" if name == "images" else "features"),
+        card.configuration.get("data", {}).get("label_column"),
+    )
     x, labels = data.read(source, shape, kind=kind, label_column=column)
     if x.dtype.name not in card.types or (card.support == "categories" and (x == np.round(x)).all()):
         x = x.astype(card.types[0])

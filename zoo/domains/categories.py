@@ -39,7 +39,11 @@ class Categories(Domain):
             found = f"{x.dtype} of shape {x.shape}"
             raise ValueError(f"{where}: must hold {self.noun} of whole numbers, [n, ...], got {found}")
         if x.min() < 0 or x.max() >= self.categories:
-            raise ValueError(f"{where}: must lie in 0..{self.categories - 1}, found {x.min()}..{x.max()}")
+            raise ValueError(f"{where}: must lie in {self.limits()}, found {x.min()}..{x.max()}")
+
+    def limits(self) -> str:
+        """What its numbers lie in, for messages."""
+        return f"0..{self.categories - 1}"
 
     def check_likelihood(self, likelihood: Any) -> None:
         """As in `Domain`; nor one that knows fewer categories."""

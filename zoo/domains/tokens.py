@@ -44,6 +44,10 @@ class Tokens(Categories):
             raise ValueError(f"{where}: must hold sequences of whole numbers, [n, steps], got shape {x.shape}")
         super().check(x, where, support)
 
+    def limits(self) -> str:
+        """What its numbers lie in, for messages."""
+        return f"{super().limits()}, the vocabulary"
+
     def mask(self, x: tf.Tensor) -> tf.Tensor | None:
         """True for tokens that are no padding: [batch, steps]."""
         return None if self.padding is None else x != float(self.padding)

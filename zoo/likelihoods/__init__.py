@@ -73,8 +73,7 @@ def get(likelihood: str | dict[str, Any] | Likelihood, folders: Sequence[Path] =
     for key in arguments:
         if key not in known:
             raise ValueError(f"likelihood: {name} has no {key!r}; {nearest(key, known)}")
-    needed = [key for key, one in inspect.signature(owner).parameters.items() if one.default is one.empty]
-    for key in needed:
-        if key not in arguments and key != "kwargs":
+    for key, one in inspect.signature(owner).parameters.items():
+        if one.default is one.empty and key not in arguments and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD):
             raise ValueError(f"likelihood: {name} needs {key!r}: {{name: {name}, {key}: …}}")
     return owner(**arguments)

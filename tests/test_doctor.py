@@ -1,6 +1,7 @@
 """The doctor: linear VAEs against their theory, verdicts against figures, figures against `zoo evaluate`."""
 
 import json
+import pathlib
 import shlex
 import subprocess
 import sys
@@ -13,11 +14,11 @@ from scipy import linalg, optimize
 
 import zoo
 from zoo import experiments, metrics
-from zoo.doctor import advice, outlook
+from zoo.doctor import advice, outlook, rehearsal
 from zoo.doctor.diagnosis import diagnose
-from zoo.experiments import configurations
+from zoo.experiments import building, configurations
 from zoo.experiments.evaluation import Measured
-from zoo.experiments.run_directory import RunDirectory
+from zoo.experiments.run_directory import RunDirectory, RunError
 from zoo.metrics.linear import Spectrum, beta_limits, kept_units, learned_variance, spectrum
 
 pytestmark = pytest.mark.slow
@@ -228,8 +229,8 @@ def test_a_decoder_that_ignores_good_codes():
 def test_some_dead_units_are_partial():
     rows = [row(1, 3, 2.0), row(2, 2, 2.0)]
     found = diagnose(figures([0.05, 2.0, 0.001], [0.02, 0.9, 0.002]), rows)
-    assert found.verdict == "partial" and "2 of 3" in found.summary
-    assert [(unit.number, unit.state) for unit in found.units] == [(1, "active"), (0, "faint"), (2, "dead")]
+    assert found.verdict == "partial" and "1 of 3" in found.summary
+    assert [(unit.number, unit.state) for unit in found.units] == [(1, "informative"), (0, "faint"), (2, "dead")]
     text = "\n".join(found.findings)
     assert "dead units: 2" in text and "below 0.1 nats: 0" in text
     assert "3 were active after epoch 1, 2 after epoch 2" in text
@@ -238,6 +239,67 @@ def test_some_dead_units_are_partial():
 def test_the_ceiling_of_the_estimate_is_named():
     assert any("ceiling" in text for text in diagnose(figures([9.0], [0.9], 6.85)).findings)
     assert not any("ceiling" in text for text in diagnose(HEALTHY).findings)
+
+
+def measured(*figures, step=18):
+    """Epochs by (mutual information, rate, ELBO)."""
+    return [
+        {**row(epoch, int(information > 0.1), information, elbo), "val_rate": rate, "step": step * epoch}
+        for epoch, (information, rate, elbo) in enumerate(figures, start=1)
+    ]
+
+
+NOT_YET = figures([0.3, 0.2, 0.2], [0.1, 0.05, 0.02], 0.3, 0.02)
+
+
+@pytest.mark.parametrize(
+    ("rows", "verdict"),
+    [
+        (measured((0.3, 0.7, -500)), "undertrained"),  # 18 steps tell nothing
+        (measured((0.3, 0.7, -500), step=100), "collapsed"),
+        (measured((0.1, 0.7, -500), (0.3, 0.7, -490), step=900), "undertrained"),  # information still grows
+        (measured((0.3, 0.3, -500), (0.3, 0.7, -490), step=900), "undertrained"),  # the rate does
+        (measured((0.3, 0.7, -500), (0.3, 0.7, -490), step=900), "collapsed"),  # only the ELBO does
+        (measured((2.0, 3.0, -500), (0.2, 0.3, -510), (0.3, 0.7, -500)), "collapsed"),  # it knew more before
+        (measured((0.1, 0.7, -500), (0.3, 0.9, -1100), step=900), "diverged"),
+        ([], "collapsed"),
+    ],
+)
+def test_not_yet_is_told_from_no_longer(rows, verdict):
+    found = diagnose(NOT_YET, rows)
+    assert found.verdict == verdict
+    assert ("train longer" in found.summary) == (verdict == "undertrained")
+    assert ("collapsed" in found.summary.replace("not collapsed", "")) == (verdict == "collapsed")
+
+
+def test_a_posterior_that_is_the_prior_or_a_dead_output_is_not_called_undertrained():
+    rows = measured((0.01, 0.03, -500))
+    assert diagnose(DEAD, rows).verdict == "collapsed"
+    assert diagnose(figures([0.03], [0.02], 0.03, 0.02), rows).verdict == "collapsed"
+    growing = measured((0.1, 0.7, -500), (0.3, 0.9, -490))
+    assert diagnose(figures([0.7], [0.1], 0.3, 1e-9), growing).verdict == "collapsed"
+
+
+def test_units_are_judged_by_their_rate_too():
+    """β = 8 on digits: all units active, none informative."""
+    found = diagnose(figures([0.06, 0.05, 0.04], [0.1, 0.09, 0.08], 0.92))
+    assert found.verdict == "partial" and "none of 3 units is informative" in found.summary
+    assert {unit.state for unit in found.units} == {"faint"}
+
+
+VERDICTS = json.loads((pathlib.Path(__file__).parent / "verdicts.json").read_text())
+
+
+@pytest.mark.parametrize("run", VERDICTS, ids=[run["name"] for run in VERDICTS])
+def test_runs_whose_state_is_known(run):
+    """As `benchmarks/verdicts.py` recorded them."""
+    found = diagnose({name: Measured(**known) for name, known in run["figures"].items()}, run["rows"])
+    if run["clear"]:
+        assert found.verdict == run["verdict"]
+    remedies = advice.remedies(found, configurations.load("digits/vae"), "digits/vae", "runs/x")
+    assert bool(remedies) == (found.verdict != "healthy")
+    text = " ".join(found.findings)
+    assert found.verdict != "healthy" or not ("faint" in text or "dead" in text)
 
 
 # ── Advice ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -326,8 +388,7 @@ def test_figures_that_are_there_are_not_measured_again(command, trained, monkeyp
     content["test"]["mutual_information"]["value"] = 0.25
     content["test"]["knn_accuracy"] = {"value": 0.5, "unit": "fraction", "examples": 300, "note": ""}
     file.write_text(json.dumps(content))
-    code, out, _ = command("doctor", trained["healthy"])
-    assert code == 1 and "mutual information 0.25 nats" in out
+    assert "mutual information 0.25 nats" in command("doctor", trained["healthy"])[1]
     # Figures of an older zoo have no values for units: measured anew, and what else was there stays.
     del content["test"]["rate_per_unit"]["values"]
     file.write_text(json.dumps(content))
@@ -392,6 +453,47 @@ def test_many_images_are_sampled_and_it_is_said(monkeypatch):
     monkeypatch.setattr(outlook, "EXAMPLES", 500)
     found = outlook.foresee(configurations.load("digits/vae"))
     assert found.spectrum.examples == 500 and any("500 of 1,197" in note for note in found.notes)
+
+
+def test_the_first_steps_are_those_of_the_training(monkeypatch):
+    """Without momentum and clipping SGD moves the weights by its rate times the gradient's norm."""
+    sgd = "train.optimizer={name: sgd, learning_rate: 0.0001, momentum: 0, weight_decay: 0}"
+    experiment = configurations.load("digits/vae", [*SMALL, sgd, "train.clip_norm=null", "train.schedule=constant"])
+    models, before = [], []
+    build = building.build_model
+
+    def caught(*arguments):
+        models.append(build(*arguments))
+        before.extend(weight.numpy() for weight in models[0].trainable_variables)
+        return models[0]
+
+    monkeypatch.setattr(building, "build_model", caught)
+    found = rehearsal.rehearse(experiment, 1)
+    moves = [a - b.numpy() for a, b in zip(before, models[0].trainable_variables, strict=True)]
+    assert found.norms == pytest.approx([np.sqrt(sum(np.square(move).sum() for move in moves)) / 1e-4], rel=1e-3)
+    assert found.verdict == "healthy" and len(rehearsal.rehearse(experiment, 7).norms) == 7
+
+
+def test_steps_that_ruin_a_training_are_foreseen(command):
+    given = ["train.clip_norm=null", "train.optimizer.learning_rate=0.05"]
+    code, out, _ = command("doctor", "digits/vae", "--set", *given, "--steps", "18", "--json")
+    found = json.loads(out)
+    assert code == 1 and found["verdict"] in ("diverged", "collapsed") and found["verdict"] in found["summary"]
+    assert "train.clip_norm=5" in found["remedies"][0]["settings"]
+    assert "train.clip_norm=null" not in found["remedies"][0]["command"]
+    code, out, _ = command("doctor", "digits/vae", "--steps", "2")
+    assert code == 0 and "gradients of the first 2 steps" in out and "not clipped" not in out
+    assert "gradients are not clipped" in command("doctor", "digits/vae", "--set", "train.clip_norm=null")[1]
+
+
+def test_a_run_that_ended_in_no_number_is_judged(command, tmp_path):
+    settings = ["train.clip_norm=null", "train.optimizer.learning_rate=10", "watch.pictures=false"]
+    experiment = configurations.load("digits/vae", [*SMALL, *settings])
+    with pytest.raises(RunError, match=r"NaN|infinite"):
+        experiments.train(experiment, RunDirectory(tmp_path / "run"), quiet=True, announce=str)
+    code, out, _ = command("doctor", tmp_path / "run")
+    assert code == 1 and "training diverged: epoch 1, step" in out and "train.clip_norm=5" in out
+    assert json.loads(command("doctor", tmp_path / "run", "--json")[1])["verdict"] == "diverged"
 
 
 def test_mistakes_are_one_line(command, trained, tmp_path):

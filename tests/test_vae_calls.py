@@ -158,6 +158,15 @@ def test_gradients_that_are_never_applied_are_noticed():
         model.compute_gradients(images())
 
 
+def test_gradients_that_are_applied_twice_are_noticed():
+    model = compiled()
+    gradients = model.compute_gradients(images())
+    model.apply_gradients(gradients)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="applied already"):
+        model.apply_gradients(gradients)
+    assert int(model.step.value) == int(model.optimizer.iterations) == 1
+
+
 @pytest.mark.slow
 def test_fit_takes_arrays_and_datasets_of_every_kind():
     pixels = np.random.default_rng(0).integers(0, 256, (12, *SHAPE)).astype("uint8")

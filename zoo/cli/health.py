@@ -14,6 +14,7 @@ from zoo.cli.app import app, fail, load_tensorflow
 if TYPE_CHECKING:
     from rich.status import Status
 
+    from zoo.doctor.diagnosis import Diagnosis
     from zoo.experiments.evaluation import Measured
     from zoo.experiments.schema import Experiment
 
@@ -31,12 +32,16 @@ def doctor(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE …", help="Change values of the configuration.")
     ] = None,
+    steps: Annotated[
+        int,
+        typer.Option(min=0, help="Of a configuration: so many first steps are tried, and their gradients measured."),
+    ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
     """Say whether, where and since when the posterior has collapsed, and what helps.
 
-    Of a configuration: what its data allow, before any training. The exit code is 1 for a collapse, 0 for none, also
-    where only some units are dead.
+    Of a configuration: what its data allow, before any training. The exit code is 1 for a collapse or a training
+    that diverged, and 0 else, also where only some units are dead, or training was too short to tell.
     """
     more = [word for word in arguments if "=" in word and not Path(word).exists()]
     named = [word for word in arguments if word not in more]
@@ -44,6 +49,8 @@ def doctor(
     if len(named) != 1:
         fail(f"doctor: takes one TARGET, got {' and '.join(named) or 'none'}")
     target = Path(named[0])
+    if steps and (target.suffix == ".keras" or target.is_dir()):
+        fail("--steps: tries the first steps of a configuration; a run or a model has taken them")
     if target.suffix == ".keras":
         collapsed = _model(target, data, changes, as_json)
     elif data is not None:
@@ -53,7 +60,7 @@ def doctor(
             fail("--set: changes a configuration; a run keeps its own")
         collapsed = _run(target, as_json)
     else:
-        collapsed = _configuration(named[0], changes, as_json)
+        collapsed = _configuration(named[0], changes, steps, as_json)
     raise typer.Exit(int(collapsed))
 
 
@@ -66,20 +73,25 @@ def _waiting(what: str) -> Status:
 
 def _run(path: Path, as_json: bool) -> bool:
     from zoo.doctor import advice, examination
+    from zoo.doctor.diagnosis import diagnose, not_a_number
     from zoo.experiments.run_directory import RunDirectory
 
     run = RunDirectory.open(path)
+    if run.diverged.is_file():
+        found = not_a_number(run.diverged.read_text(encoding="utf-8"))
+        return _report(str(path), found, {}, run.experiment(), advice.source_of(path), as_json)
     examination.require_history(run)
     load_tensorflow()
     experiment = run.experiment()
     with _waiting("looking at the test images"):
         figures = examination.examine_run(path)
-    source, runs = advice.source_of(path)
-    return _report(str(path), figures, examination.history(run), experiment, (source, runs), as_json)
+    found = diagnose(figures, examination.history(run))
+    return _report(str(path), found, figures, experiment, advice.source_of(path), as_json)
 
 
 def _model(path: Path, data: str | None, changes: list[str], as_json: bool) -> bool:
     from zoo.doctor import examination
+    from zoo.doctor.diagnosis import diagnose
     from zoo.experiments import configurations
 
     if not path.is_file():
@@ -91,22 +103,21 @@ def _model(path: Path, data: str | None, changes: list[str], as_json: bool) -> b
     experiment = experiment.resolved()
     with _waiting("looking at the test images"):
         figures = examination.examine_model(path, experiment)
-    return _report(str(path), figures, [], experiment, (data, str(path.with_suffix(""))), as_json)
+    return _report(str(path), diagnose(figures), figures, experiment, (data, str(path.with_suffix(""))), as_json)
 
 
 def _report(
     subject: str,
+    diagnosis: Diagnosis,
     figures: dict[str, Measured],
-    rows: list[dict[str, float]],
     experiment: Experiment,
     places: tuple[str, str],
     as_json: bool,
 ) -> bool:
     from zoo.doctor.advice import remedies
-    from zoo.doctor.diagnosis import diagnose
+    from zoo.doctor.diagnosis import FAILED
     from zoo.doctor.display import show_diagnosis
 
-    diagnosis = diagnose(figures, rows)
     tried = remedies(diagnosis, experiment, *places)
     if as_json:
         content = {
@@ -119,36 +130,53 @@ def _report(
         print(json.dumps(content, indent=2, ensure_ascii=False))
     else:
         show_diagnosis(subject, diagnosis, tried)
-    return diagnosis.verdict == "collapsed"
+    return diagnosis.verdict in FAILED
 
 
-def _configuration(name: str, changes: list[str], as_json: bool) -> bool:
+def _configuration(name: str, changes: list[str], steps: int, as_json: bool) -> bool:
     from zoo.experiments import configurations
 
     experiment = configurations.load(name, changes, resolve=False)
     load_tensorflow()
     experiment = experiment.resolved()
+    from zoo.cli.terminal import progress_over_tasks
+    from zoo.doctor.diagnosis import FAILED
     from zoo.doctor.display import show_outlook
     from zoo.doctor.outlook import foresee, to_keep, verdict
+    from zoo.doctor.rehearsal import cures, rehearse
 
     with _waiting("looking at the training images"):
         outlook = foresee(experiment)
     commands = to_keep(outlook, name, changes)
+    if steps:
+        with progress_over_tasks(as_json) as progress:
+            report = None if progress is None else (lambda share: progress("first steps", share))
+            tried = rehearse(experiment, steps, report)
+        outlook = outlook._replace(rehearsal=tried)
+        commands = [*cures(tried, name, changes), *commands]
+    found = verdict(outlook)
     if as_json:
+        rehearsal = outlook.rehearsal
         content: dict[str, Any] = {
             "subject": name,
-            "verdict": verdict(outlook),
+            "verdict": found,
             "summary": outlook.summary,
             **outlook._asdict(),
             "spectrum": {**outlook.spectrum._asdict(), "variances": outlook.spectrum.variances.tolist()},
-            # JSON has no infinity: without a limit there is no number.
-            "rows": [
-                {k: v if v is not None and math.isfinite(v) else None for k, v in row._asdict().items()}
-                for row in outlook.rows
-            ],
+            "rows": [_finite(row._asdict()) for row in outlook.rows],
+            "rehearsal": rehearsal and {**_finite(rehearsal._asdict()), "verdict": rehearsal.verdict},
             "remedies": [remedy._asdict() for remedy in commands],
         }
         print(json.dumps(content, indent=2, ensure_ascii=False))
     else:
         show_outlook(name, outlook, commands)
-    return outlook.kept == 0
+    return found in FAILED
+
+
+def _finite(content: Any) -> Any:
+    """The same with null for what is no finite number: JSON has no infinity."""
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content

@@ -90,17 +90,29 @@ def train(
         run.check_new()
     load_tensorflow()
     experiment = experiment.resolved() if resume is None else run.experiment(resolve=True)
+    from zoo.doctor.advice import in_short
+    from zoo.doctor.diagnosis import suspect
+    from zoo.doctor.examination import history
     from zoo.experiments.finished import export_run
     from zoo.experiments.fitting import train as train_run
     from zoo.replicas import strategy as strategy_by_name
 
     device = strategy_by_name(strategy, logical_devices)
     try:
-        train_run(experiment, run, resume=resume is not None, strategy=device, quiet=quiet, announce=say)
+        train_run(
+            experiment,
+            run,
+            resume=resume is not None,
+            strategy=device,
+            quiet=quiet,
+            announce=say,
+            cures=in_short(experiment),
+        )
     except KeyboardInterrupt:
         fail(f"interrupted; go on with: zoo train --resume {run.path}", 130)
     export_run(run.path)
-    say(f"trained: {run.path}  (next: zoo evaluate {run.path})")
+    following = "doctor" if suspect(history(run)) else "evaluate"
+    say(f"trained: {run.path}  (next: zoo {following} {run.path})")
 
 
 @app.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zoo.experiments import configurations
 from zoo.experiments.schema import ConfigurationError, Experiment
@@ -45,37 +45,66 @@ def remedies(diagnosis: Diagnosis, experiment: Experiment, source: str, runs: st
     if diagnosis.verdict == "healthy":
         return []
     clip = [] if experiment.train.clip_norm else [f"train.clip_norm={CLIP_NORM}"]
-    found = [
-        remedy
-        for word, why, settings in [*_settings(diagnosis, experiment, clip), *_methods(experiment, clip)]
-        if (remedy := _checked(why, settings, source, f"{runs}-{word}"))
-    ]
-    if experiment.model.likelihood["name"] == "gaussian":
+    wanted = [*_settings(diagnosis, experiment, clip)]
+    if diagnosis.verdict in ("collapsed", "partial"):
+        wanted += _methods(experiment, clip)
+    found = [remedy for word, why, settings in wanted if (remedy := _checked(why, settings, source, f"{runs}-{word}"))]
+    if diagnosis.verdict in ("collapsed", "partial") and experiment.model.likelihood["name"] == "gaussian":
         why = "how many units the data support at this β and this variance of the decoder"
         found.append(Remedy(why, [], f"zoo doctor {shlex.quote(source)}"))
     return found
+
+
+def in_short(experiment: Experiment) -> list[str]:
+    """Settings against a collapse of this configuration, the likeliest first, for one line."""
+    clip = [] if experiment.train.clip_norm else [f"train.clip_norm={CLIP_NORM}"]
+    model, train = experiment.model, experiment.train
+    found = list(clip)
+    if (beta := _lower_beta(model.beta)) is not None:
+        found.append(f"model.beta={beta:g}")
+    if not train.kl_warmup:
+        found.append(f"train.kl_warmup={_warmup(train.epochs)}")
+    if model.likelihood["name"] == "gaussian" and not model.likelihood["learned"]:
+        found.append("a smaller model.likelihood.variance")
+    own = canonical(model.method)
+    return [*found, *(f"model.method={name}" for name in CURES if name not in own)]
+
+
+def _lower_beta(beta: Any) -> float | None:
+    """A β to try instead of a number; None for 0 and for a schedule."""
+    if not isinstance(beta, int | float) or beta <= 0:
+        return None
+    return 1.0 if beta > 1 else beta / 2
+
+
+def _warmup(epochs: int) -> int:
+    return max(1, round(epochs / 5))
 
 
 def _settings(diagnosis: Diagnosis, experiment: Experiment, clip: list[str]) -> list[tuple[str, str, list[str]]]:
     """(word for the run, why, settings), by what the configuration lacks."""
     model, train = experiment.model, experiment.train
     found = []
-    if clip and diagnosis.verdict == "collapsed":
+    longer = f"train.epochs={4 * train.epochs}"
+    if diagnosis.verdict == "undertrained":
+        return [("longer", "training ended too early to tell: train longer", [longer])]
+    if clip and diagnosis.verdict in ("collapsed", "diverged"):
         why = "gradients are not clipped: the first steps can saturate the output, and nothing brings it back"
         found.append(("clipped", why, clip))
-    elif diagnosis.dead:
+    elif diagnosis.dead or diagnosis.verdict == "diverged":
         slower = f"train.optimizer.learning_rate={train.optimizer.learning_rate / 10:g}"
-        found.append(("slower", "the output is dead: smaller steps from the start", [slower]))
+        why = "the output is dead" if diagnosis.dead else "training diverged"
+        found.append(("slower", f"{why}: smaller steps from the start", [slower]))
+    if diagnosis.verdict == "diverged":
+        return found
     if diagnosis.rising and not diagnosis.dead:
-        longer = f"train.epochs={4 * train.epochs}"
         found.append(("longer", "the ELBO still rose when training ended: train longer", [longer, *clip]))
-    if model.beta > 1:
-        found.append(("beta", f"β is {model.beta:g}: every nat of rate costs more than a nat", ["model.beta=1", *clip]))
-    elif model.beta > 0:
-        half = f"model.beta={model.beta / 2:g}"
-        found.append(("beta", "a smaller β makes every nat of rate cheaper", [half, *clip]))
+    if (beta := _lower_beta(model.beta)) is not None:
+        high = f"β is {model.beta:g}: every nat of rate costs more than a nat"
+        why = high if model.beta > 1 else "a smaller β makes every nat of rate cheaper"
+        found.append(("beta", why, [f"model.beta={beta:g}", *clip]))
     if not train.kl_warmup:
-        epochs = max(1, round(train.epochs / 5))
+        epochs = _warmup(train.epochs)
         why = "the rate weighs fully from the first step: warm it up, so that the decoder learns to read the code first"
         found.append(("warmup", why, [f"train.kl_warmup={epochs}", *clip]))
     return found
@@ -98,8 +127,12 @@ def _checked(why: str, settings: list[str], source: str, run: str) -> Remedy | N
         configurations.load(source, settings)
     except ConfigurationError:
         return None
-    words = ["zoo", "train", source, *(word for setting in settings for word in ("--set", setting)), "--run-dir", run]
-    return Remedy(why, settings, shlex.join(words))
+    return Remedy(why, settings, f"{command(source, settings)} --run-dir {shlex.quote(run)}")
+
+
+def command(source: str, settings: list[str]) -> str:
+    """What to type to train a configuration with settings."""
+    return shlex.join(["zoo", "train", source, *(word for setting in settings for word in ("--set", setting))])
 
 
 def source_of(path: Path) -> tuple[str, str]:

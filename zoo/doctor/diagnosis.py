@@ -1,4 +1,19 @@
-"""From figures to a verdict in plain words. What counts as collapse is decided here, and nowhere else."""
+"""From figures to a verdict in plain words. What counts as collapse is decided here, and nowhere else.
+
+One rule; the first line that holds is the verdict:
+
+| verdict | rule |
+|---|---|
+| diverged | the ELBO ended below its best by more than its size |
+| undertrained | a symptom of collapse, but codes are still being learnt (below) |
+| collapsed | a symptom: no active unit, under 0.5 nats of mutual information, or a decoder that ignores the code |
+| partial | not every unit is informative: active, with a rate of 0.1 nats or more |
+| healthy | none of these |
+
+Codes are still being learnt if the output is not dead, they never knew clearly more, and either information or rate
+grew up to the last measurement, or fewer than `EARLY` steps were taken and the rate is not nought. `docs/results.md`
+has the verdicts on runs whose state is known (`benchmarks/verdicts.py`).
+"""
 
 from __future__ import annotations
 
@@ -6,6 +21,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from zoo.doctor.history import History, Row, since, summarise, units_lost
 from zoo.experiments.schema import Alarm
 
 if TYPE_CHECKING:
@@ -24,8 +40,9 @@ DEAD = 1e-6
 VARIANCE = 0.01
 # A unit that is not dead but spends less on average than this is called faint: it moves, and says next to nothing.
 FAINT = 0.1
-# An ELBO that rose by more than this share in the last epoch was still on its way.
-RISING = 1e-3
+# Before so many steps nothing is called a collapse that the rate does not show: healthy runs needed up to 40 steps to
+# half a nat on digits, and a few hundred where decoders are deep.
+EARLY = 100
 # Nats from log n at which an estimate of mutual information says no more than that it is high.
 CEILING = 0.1
 
@@ -34,11 +51,13 @@ FIGURES = ("rate", "mutual_information", "active_units", "rate_per_unit", "unit_
 # Those of them that have a value for each unit.
 VECTORS = ("rate_per_unit", "unit_variances")
 
-Verdict = Literal["collapsed", "partial", "healthy"]
+Verdict = Literal["diverged", "undertrained", "collapsed", "partial", "healthy"]
+# Those that end `zoo doctor` with exit code 1.
+FAILED = ("collapsed", "diverged")
 
 
 class Unit(NamedTuple):
-    """One latent unit, by its place in the code."""
+    """One latent unit, by its place in the code; its state is `informative`, `faint` or `dead`."""
 
     number: int
     rate: float
@@ -50,7 +69,7 @@ class Diagnosis(NamedTuple):
     """What is wrong, in words and for machines.
 
     Attributes:
-        verdict: `collapsed`, `partial` (some units are dead) or `healthy`.
+        verdict: as the module's table has them.
         summary: the verdict in a sentence.
         posterior: whether the codes say nothing about the images.
         decoder: whether the decoder ignores the codes.
@@ -72,41 +91,83 @@ class Diagnosis(NamedTuple):
     units: list[Unit]
 
 
-def diagnose(figures: dict[str, Measured], rows: Sequence[dict[str, float]] = ()) -> Diagnosis:
+def diagnose(figures: dict[str, Measured], rows: Sequence[Row] = ()) -> Diagnosis:
     """Judges the figures of an evaluation.
 
     Args:
         figures: those that `FIGURES` names, of one split, as `zoo evaluate` gives them.
         rows: the epochs of the training, as `metrics.jsonl` has them; none for a model without a history.
     """
-    units = _units(figures)
-    active, information = round(figures["active_units"].value), figures["mutual_information"].value
+    units, history = _units(figures), summarise(rows)
     sensitivity = figures["decoder_sensitivity"].value
-    posterior = active < UNITS or information < INFORMATION
-    decoder = sensitivity < SENSITIVITY
-    verdict: Verdict = "collapsed" if posterior or decoder else "partial" if active < len(units) else "healthy"
-    first, when = _since(rows) if posterior else (None, _lost(rows) if verdict == "partial" else "")
-    rising = _rising(rows)
+    active, information = round(figures["active_units"].value), figures["mutual_information"].value
+    posterior, decoder, dead = _low(active, information), sensitivity < SENSITIVITY, sensitivity < DEAD
+    informative = sum(unit.state == "informative" for unit in units)
+    verdict: Verdict
+    if history.fallen is not None:
+        verdict = "diverged"
+    elif posterior or decoder:
+        learning = not dead and _learning(history, figures["rate"].value)
+        verdict = "undertrained" if learning else "collapsed"
+    else:
+        verdict = "healthy" if informative == len(units) else "partial"
+    first, when = None, ""
+    if verdict == "collapsed" and posterior:
+        first, when = since(history, _low)
+    elif verdict == "partial":
+        when = units_lost(history)
     findings = [*_of_posterior(figures, units), _of_decoder(sensitivity), *([when] if when else [])]
-    if rising and verdict != "healthy":
-        findings.append(
-            "the ELBO of the validation images still rose in the last epoch: training had not ended its work"
-        )
-    summary = {
-        "healthy": f"no collapse: all {len(units)} units are active and the decoder uses them",
-        "partial": f"no collapse of the whole posterior, but of some units: {active} of {len(units)} are active",
+    findings += _of_training(verdict, history)
+    summary = _summary(verdict, history, (informative, len(units), information), posterior=posterior)
+    return Diagnosis(verdict, summary, posterior, decoder, dead, history.rising, first, findings, units)
+
+
+def not_a_number(where: str) -> Diagnosis:
+    """The diagnosis of a training that ended when its loss was no number any more, as `where` says."""
+    summary = f"training diverged: {where.strip()}"
+    return Diagnosis("diverged", summary, False, False, False, False, None, [], [])
+
+
+def suspect(rows: Sequence[Row]) -> bool:
+    """Whether the last measurement of a training shows a symptom of collapse, so that the doctor should look at it."""
+    measured = summarise(rows).measured
+    return bool(measured) and _low(*measured[-1][1:])
+
+
+def _low(active: int, information: float) -> bool:
+    return active < UNITS or information < INFORMATION
+
+
+def _learning(history: History, rate: float) -> bool:
+    """Whether *not yet* is said rather than *no longer*."""
+    if not history.measured or history.lost:
+        return False
+    early = history.steps is not None and history.steps < EARLY and rate >= FAINT
+    return bool(history.growing) or early
+
+
+def _summary(verdict: Verdict, history: History, figures: tuple[int, int, float], *, posterior: bool) -> str:
+    informative, units, information = figures
+    steps = "" if history.steps is None else f" after {history.steps:,} steps"
+    so_far = "the codes say little about the images" if posterior else "the decoder uses little of the codes"
+    if verdict == "collapsed" and not posterior:
+        return "collapsed at the decoder: the codes do tell images apart, but the decoder ignores them"
+    if verdict == "partial" and not informative:
+        return f"nearly collapsed: none of {units} units is informative; together they hold {information:.2g} nats"
+    return {
+        "diverged": f"training diverged: its best ELBO was after epoch {history.fallen}, and it ended far below",
+        "undertrained": f"undertrained, not collapsed: {so_far}{steps}; train longer",
         "collapsed": "the posterior has collapsed: the codes say next to nothing about the images",
+        "partial": f"no collapse of the whole posterior, but of some units: {informative} of {units} are informative",
+        "healthy": f"no collapse: all {units} units are informative and the decoder uses them",
     }[verdict]
-    if decoder and not posterior:
-        summary = "collapsed at the decoder: the codes do tell images apart, but the decoder ignores them"
-    return Diagnosis(verdict, summary, posterior, decoder, sensitivity < DEAD, rising, first, findings, units)
 
 
 def _units(figures: dict[str, Measured]) -> list[Unit]:
     rates, variances = figures["rate_per_unit"].values or [], figures["unit_variances"].values or []
     found = []
     for number, (rate, variance) in enumerate(zip(rates, variances, strict=True)):
-        state = "dead" if variance <= VARIANCE else "faint" if rate < FAINT else "active"
+        state = "dead" if variance <= VARIANCE else "faint" if rate < FAINT else "informative"
         found.append(Unit(number, rate, variance, state))
     return sorted(found, key=lambda unit: -unit.rate)
 
@@ -138,50 +199,15 @@ def _of_decoder(sensitivity: float) -> str:
     return f"{share}: much the same image comes out whatever the code" if sensitivity < SENSITIVITY else share
 
 
-def _measured(rows: Sequence[dict[str, float]]) -> list[tuple[int, int, float]]:
-    """(epoch, active units, mutual information) of the epochs in which they were measured."""
-    names = ("epoch", "val_active_units", "val_mutual_information")
-    return [
-        (int(row["epoch"]), int(row[names[1]]), row[names[2]]) for row in rows if all(name in row for name in names)
-    ]
-
-
-def _since(rows: Sequence[dict[str, float]]) -> tuple[int | None, str]:
-    """The first epoch of the collapse that lasts to the end, and a sentence about it."""
-    history = _measured(rows)
-    before, first = None, None
-    for row in history:
-        epoch, active, information = row
-        if active < UNITS or information < INFORMATION:
-            first = epoch if first is None else first
-        else:
-            before, first = row, None
-    if first is None:
-        return None, "when it began is not known: no measurement during training shows it" if rows else ""
-    if before is None:
-        when = "from the first epoch on" if first == 1 else f"from the first measurement on, after epoch {first}"
-        return first, f"collapsed {when}"
-    return first, (
-        f"collapsed since epoch {first}; after epoch {before[0]} there were still {before[1]} active units and "
-        f"{before[2]:.2f} nats (validation images)"
-    )
-
-
-def _rising(rows: Sequence[dict[str, float]]) -> bool:
-    elbos = [row["val_elbo"] for row in rows if "val_elbo" in row][-2:]
-    return len(elbos) == 2 and elbos[1] - elbos[0] > RISING * abs(elbos[1])
-
-
-def _lost(rows: Sequence[dict[str, float]]) -> str:
-    """A sentence about active units that were lost on the way."""
-    history = _measured(rows)
-    if not history:
-        return ""
-    best = max(history, key=lambda row: row[1])
-    last = history[-1]
-    if best[1] == last[1]:
-        return ""
-    return (
-        f"units were lost in training: {best[1]} were active after epoch {best[0]}, {last[1]} after epoch {last[0]} "
-        "(validation images)"
-    )
+def _of_training(verdict: Verdict, history: History) -> list[str]:
+    found = []
+    if verdict == "undertrained" and history.growing:
+        found.append(f"at the end these still grew: {', '.join(history.growing)} (validation images)")
+    elif verdict == "undertrained":
+        found.append(f"{history.steps:,} steps are too few to tell a collapse from a beginning")
+    if verdict == "collapsed" and history.lost:
+        best = max(history.measured, key=lambda row: row[2])
+        found.append(f"the codes knew more: {best[2]:.2f} nats after epoch {best[0]} (validation images)")
+    if history.rising and verdict not in ("healthy", "diverged"):
+        found.append("the ELBO of the validation images still rose in the last epoch: training had not ended its work")
+    return found

@@ -11,7 +11,13 @@ from zoo.doctor.advice import Remedy
 from zoo.doctor.diagnosis import Diagnosis
 from zoo.doctor.outlook import Outlook, Row, verdict
 
-STYLES = {"collapsed": "bold red", "partial": "bold yellow", "healthy": "bold green"}
+STYLES = {
+    "diverged": "bold red",
+    "collapsed": "bold red",
+    "undertrained": "bold yellow",
+    "partial": "bold yellow",
+    "healthy": "bold green",
+}
 # Units in the table; those with the least rate are left to its last line.
 SHOWN = 16
 
@@ -26,9 +32,10 @@ def show_diagnosis(subject: str, diagnosis: Diagnosis, tried: list[Remedy]) -> N
     for heading in ("unit", "rate (nats)", "variance of its mean", ""):
         table.add_column(heading, justify="left" if not heading else "right")
     for unit in diagnosis.units[:SHOWN]:
-        state = "" if unit.state == "active" else unit.state
+        state = "" if unit.state == "informative" else unit.state
         table.add_row(str(unit.number), f"{unit.rate:.4f}", f"{unit.variance:.4f}", state)
-    console.print(table)
+    if diagnosis.units:
+        console.print(table)
     if left := diagnosis.units[SHOWN:]:
         _line(console, f"  and {len(left)} more, none above {left[0].rate:.4f} nats (--json has all)", "dim")
     _try(console, tried)
@@ -37,7 +44,7 @@ def show_diagnosis(subject: str, diagnosis: Diagnosis, tried: list[Remedy]) -> N
 def show_outlook(subject: str, outlook: Outlook, commands: list[Remedy]) -> None:
     """The outlook of a configuration."""
     console = Console(highlight=False)
-    style = "bold" if outlook.kept is None else STYLES[verdict(outlook)]
+    style = STYLES.get(verdict(outlook), "bold")
     _line(console, f"{subject}: {outlook.summary}", style)
     if outlook.variance is not None:
         how = " (as it would be learned)" if outlook.learned else ""
@@ -46,10 +53,10 @@ def show_outlook(subject: str, outlook: Outlook, commands: list[Remedy]) -> None
     share = outlook.spectrum.variances.sum() / outlook.spectrum.total if outlook.spectrum.total else 0.0
     _line(
         console,
-        f"  • the leading {len(outlook.spectrum.variances)} components have {share:.1%} of the pixels' variance, "
+        f"  • the leading {len(outlook.spectrum.variances)} components have {share:.1%} of the data's variance, "
         f"{outlook.spectrum.total:.4g} in all",
     )
-    for note in outlook.notes:
+    for note in [*(outlook.rehearsal.findings if outlook.rehearsal else []), *outlook.notes]:
         _line(console, f"  • {note}")
     console.print(_spectrum(outlook) if outlook.kept is None else _limits(outlook))
     _try(console, commands)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-import shlex
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from zoo.doctor.advice import Remedy
+from zoo.doctor.advice import Remedy, command
 from zoo.experiments.schema import Experiment
 from zoo.metrics.linear import Spectrum, beta_limits, kept_units, learned_variance, spectrum
+
+if TYPE_CHECKING:
+    from zoo.doctor.rehearsal import Rehearsal
 
 # The principal components are those of so many images at most, and of so many values (200 MB of memory, twice).
 EXAMPLES = 10_000
@@ -41,6 +43,7 @@ class Outlook(NamedTuple):
         spectrum: of the training images.
         rows: for every number of units from 1 to `latent_dim`; empty without a statement.
         notes: on what the statement rests.
+        rehearsal: the first steps of the training, where they were tried.
     """
 
     likelihood: str
@@ -52,10 +55,13 @@ class Outlook(NamedTuple):
     spectrum: Spectrum
     rows: list[Row]
     notes: list[str]
+    rehearsal: Rehearsal | None = None
 
     @property
     def summary(self) -> str:
         """The verdict in a sentence."""
+        if self.rehearsal is not None and self.rehearsal.verdict != "healthy":
+            return f"the first {len(self.rehearsal.norms)} steps ruin this training: {self.rehearsal.verdict}"
         if self.kept is None:
             return f"no statement on units: the theory is of Gaussian decoders, and this one is {self.likelihood}"
         if not self.kept:
@@ -71,22 +77,26 @@ def foresee(experiment: Experiment) -> Outlook:
         ValueError: no such data.
     """
     from zoo.data.pixels import binarize_once
-    from zoo.experiments.building import load_split
+    from zoo.experiments.building import feature_domain, load_split
 
     model = experiment.model
-    images = load_split(experiment, "train").images
+    examples = load_split(experiment, "train")
+    images = examples.images
     n, features = len(images), math.prod(images.shape[1:])
     count = min(n, EXAMPLES, max(2, VALUES // features))
     notes = []
     if count < n:
-        notes.append(f"principal components of {count:,} of {n:,} training images, drawn at random")
+        notes.append(f"principal components of {count:,} of {n:,} training examples, drawn at random")
         images = images[np.sort(np.random.default_rng(0).choice(n, count, replace=False))]
+    if (domain := feature_domain(experiment, examples)) is not None:
+        # As the model is trained on them.
+        images = domain.prepare(images).numpy()
     if experiment.data.binarize == "dynamic":
         images = binarize_once(images, seed=0, split="doctor")
     found = spectrum(images, model.latent_dim)
     name, beta = model.likelihood["name"], float(model.beta)
     if name != "gaussian":
-        return Outlook(name, None, model.latent_dim, beta, None, False, found, [], notes)
+        return Outlook(name, None, model.latent_dim, beta, None, False, found, [], [*notes, *unclipped(experiment)])
     learned = bool(model.likelihood["learned"])
     variance = learned_variance(found, model.latent_dim, beta) if learned else float(model.likelihood["variance"])
     kept = model.latent_dim if not variance else kept_units(found.variances, model.latent_dim, variance, beta)
@@ -102,13 +112,27 @@ def foresee(experiment: Experiment) -> Outlook:
 
 def _caveats(experiment: Experiment) -> list[str]:
     found = ["a decoder that is not linear may keep other units, and training may lose what the optimum keeps"]
+    found += unclipped(experiment)
     if experiment.model.method != "vae":
         found.append("what the method adds to the β-ELBO is not looked at")
     return found
 
 
+def unclipped(experiment: Experiment) -> list[str]:
+    """A sentence where gradients are not clipped by any of the optimiser's limits."""
+    if experiment.train.clip_norm is not None:
+        return []
+    optimizer = experiment.train.optimizer
+    return [
+        f"gradients are not clipped: under {optimizer.name} at a rate of {optimizer.learning_rate:g}, and with a loss "
+        "that sums over all entries of an example, the first steps can saturate the output for good; try --steps 20"
+    ]
+
+
 def verdict(outlook: Outlook) -> str:
     """The same words as of a run, or `unknown` where nothing can be said."""
+    if outlook.rehearsal is not None and outlook.rehearsal.verdict != "healthy":
+        return outlook.rehearsal.verdict
     if outlook.kept is None:
         return "unknown"
     return "collapsed" if not outlook.kept else "partial" if outlook.kept < outlook.latent_dim else "healthy"
@@ -129,8 +153,8 @@ def to_keep(outlook: Outlook, source: str, changes: list[str]) -> list[Remedy]:
     for key, limit in (("model.beta", row.beta), ("model.likelihood.variance", row.variance)):
         if limit is not None:
             settings = [*(each for each in changes if not each.startswith(f"{key}=")), f"{key}={below(limit)}"]
-            words = ["zoo", "train", source, *(word for setting in settings for word in ("--set", setting))]
-            found.append(Remedy(f"a linear VAE would keep {row.units} units", settings, shlex.join(words)))
+            why = f"a linear VAE would keep {row.units} units"
+            found.append(Remedy(why, settings, command(source, settings)))
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -18,6 +18,7 @@ from zoo.experiments.schema import Experiment
 from zoo.models.vae import VAE
 from zoo.training import callbacks
 from zoo.training.callbacks import record
+from zoo.training.callbacks.alarm import CURES
 from zoo.training.callbacks.checkpoint import CheckpointError, checkpoints, restore
 from zoo.training.callbacks.nan import TrainingDivergedError
 
@@ -32,6 +33,7 @@ def train(
     strategy: tf.distribute.Strategy | None = None,
     quiet: bool = False,
     announce: Announce = print,
+    cures: Sequence[str] = CURES,
 ) -> VAE:
     """Trains a configuration into a run directory, or finishes a run that was interrupted.
 
@@ -45,6 +47,7 @@ def train(
         strategy: of `zoo.replicas.strategy`; one device by default.
         quiet: no progress bar.
         announce: is told what a user should know.
+        cures: what the alarm names against a collapse of this run, the likeliest first.
 
     Raises:
         ValueError: data that do not fit the model.
@@ -68,9 +71,10 @@ def train(
     if not resume:
         RunDirectory.create(run.path, experiment)
     with run.locked():
+        run.diverged.unlink(missing_ok=True)
         with scope():
             done, rows = _go_back(run, model, announce) if resume else (0, [])
-        watchers = _callbacks(experiment, run, held_out, rows, quiet, announce)
+        watchers = _callbacks(experiment, run, held_out, rows, quiet, announce, cures)
         binarize = "dynamic" if experiment.data.binarize == "dynamic" else None
         arguments: dict[str, Any] = {"batch_size": recipe.batch_size, "seed": recipe.seed, "epochs": recipe.epochs}
         arguments |= {"binarize": binarize, "index": model.takes_index}
@@ -89,6 +93,8 @@ def train(
             if done < recipe.epochs or not is_whole(run.model):
                 save_model(model, run.model)
         except (TrainingDivergedError, CheckpointError) as error:
+            if isinstance(error, TrainingDivergedError):
+                run.diverged.write_text(f"{error}\n", encoding="utf-8")
             left = checkpoints(run.checkpoints)
             kept = f"the last good checkpoint is {left[-1]}" if left else "there was no checkpoint yet"
             raise RunError(f"{run.path}: {error}; {kept}") from None
@@ -119,12 +125,13 @@ def _callbacks(
     rows: list[dict[str, float]],
     quiet: bool,
     announce: Announce,
+    cures: Sequence[str],
 ) -> list[keras.callbacks.Callback]:
     """In the order in which they must see an epoch's logs; `rows` are the epochs that lie behind."""
     recipe, watch = experiment.train, experiment.watch
     watched = held_out.take(slice(watch.images))
     information = callbacks.Information(watched.images, every=watch.every)
-    alarm = callbacks.CollapseAlarm(**watch.alarm.model_dump(), announce=announce)
+    alarm = callbacks.CollapseAlarm(**watch.alarm.model_dump(), announce=announce, cures=cures)
     with_memory: list[keras.callbacks.Callback] = [alarm]
     with_memory += plateau(recipe)
     first_rate = None if recipe.schedule.name == "cosine" else recipe.optimizer.learning_rate

@@ -58,6 +58,7 @@ class RunDirectory:
         model: the trained model (`.keras`); only there once training has ended.
         export: its SavedModel.
         evaluation: what `zoo evaluate` found, by split (JSON); under `left_out`, by split, why the rest is missing.
+        diverged: where and how the loss became NaN or infinite, if it did (a line).
         lock: held by the process that trains; it stays, empty.
     """
 
@@ -72,6 +73,7 @@ class RunDirectory:
         self.model = path / "model.keras"
         self.export = path / "export"
         self.evaluation = path / "evaluation.json"
+        self.diverged = path / "diverged.txt"
         self.lock = path / ".lock"
 
     @classmethod

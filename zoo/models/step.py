@@ -110,10 +110,19 @@ class Step(Compiled):
 
         Returns:
             The running means of all terms, as `fit` reports them; nothing before the step has ended.
+
+        Raises:
+            tf.errors.InvalidArgumentError: gradients that were applied already.
         """
         player = next(one for one in self.players() if one.name == gradients.player)
-        self._apply(gradients, player)
         own = self._pending_bit(player.name)
+        message = (
+            f"apply_gradients: these gradients of {player.name!r} were applied already; call compute_gradients first"
+        )
+        waiting = tf.bitwise.bitwise_and(self.pending.value, own) != 0
+        with tf.control_dependencies([tf.debugging.Assert(waiting, [message])]):
+            values = [None if value is None else tf.identity(value) for value in gradients.values]
+        self._apply(gradients._replace(values=values), player)
         self.pending.assign(tf.bitwise.bitwise_and(self.pending.value, tf.bitwise.invert(own)))
         if player.name != MAIN or gradients.update + 1 < player.updates:
             return {}

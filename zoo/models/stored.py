@@ -135,5 +135,7 @@ def _settings(cls: type) -> frozenset[str]:
     found: set[str] = set()
     for base in cls.__mro__:
         if "__init__" in base.__dict__ and issubclass(base, Stored):
-            found |= set(inspect.signature(base.__dict__["__init__"]).parameters)
-    return frozenset(found - {"self", "kwargs", "args", "name"})
+            parameters = inspect.signature(base.__dict__["__init__"]).parameters.values()
+            # Whatever the collectors of further arguments are called.
+            found |= {one.name for one in parameters if one.kind not in (one.VAR_KEYWORD, one.VAR_POSITIONAL)}
+    return frozenset(found - {"self", "name"})

@@ -29,7 +29,7 @@ def history(runs: Runs, *, split: str = "validation", metric: str = METRICS) -> 
         raise ValueError("split: a history has no 'test'; one of: train, validation")
     prefix = "val_" if split == "validation" else ""
     logs = {label: record.rows(run.metrics) for label, run in runs.items()}
-    known = {key for rows in logs.values() for row in rows for key in row if key != "epoch"}
+    known = {key for rows in logs.values() for row in rows for key in row if key not in ("epoch", "step")}
     names = {key.removeprefix(prefix) for key in known if key.startswith("val_") == bool(prefix)}
     for label, rows in logs.items():
         if not rows:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 
-CURES = "method contrastive, a smaller beta, train.kl_warmup, train.clip_norm, or a smaller decoder variance"
+CURES = ("a smaller beta", "train.kl_warmup", "train.clip_norm", "a smaller decoder variance", "method contrastive")
 
 
 class CollapseAlarm(keras.callbacks.Callback):
@@ -20,6 +20,7 @@ class CollapseAlarm(keras.callbacks.Callback):
         mutual_information: fewer nats than this are one, too.
         patience: measurements in a row with a symptom before it speaks; 0 never.
         announce: gets the line; prints it by default.
+        cures: what may help, the likeliest first.
     """
 
     def __init__(
@@ -28,12 +29,14 @@ class CollapseAlarm(keras.callbacks.Callback):
         mutual_information: float = 0.5,
         patience: int = 3,
         announce: Callable[[str], None] = print,
+        cures: Sequence[str] = CURES,
     ) -> None:
         super().__init__()
         self.active_units = active_units
         self.mutual_information = mutual_information
         self.patience = patience
         self.announce = announce
+        self.cures = cures
         self.low = 0
         self.sounded = False
 
@@ -60,5 +63,5 @@ class CollapseAlarm(keras.callbacks.Callback):
             rate = [f"rate {logs['val_rate']:.2f} nats"] if "val_rate" in logs else []
             self.announce(
                 f"posterior collapse: {', '.join([*symptoms, *rate])} on held-out images, for {self.low} measurements "
-                f"up to epoch {epoch + 1}; cures in the zoo: {CURES}"
+                f"up to epoch {epoch + 1}; what may help, the likeliest first: {', '.join(self.cures)}"
             )

@@ -27,7 +27,8 @@ class Record(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Writes the epoch's line and makes sure that it reaches the disk."""
-        row = {"epoch": epoch + 1, **{name: float(value) for name, value in sorted((logs or {}).items())}}
+        steps = {"step": int(self.model.step.numpy())} if hasattr(self.model, "step") else {}
+        row = {"epoch": epoch + 1, **steps, **{name: float(value) for name, value in sorted((logs or {}).items())}}
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
             file.flush()

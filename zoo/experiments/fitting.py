@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -32,6 +32,7 @@ def train(
     strategy: tf.distribute.Strategy | None = None,
     quiet: bool = False,
     announce: Announce = print,
+    watchers: Sequence[keras.callbacks.Callback] = (),
 ) -> VAE:
     """Trains a configuration into a run directory, or finishes a run that was interrupted.
 
@@ -45,6 +46,7 @@ def train(
         strategy: of `zoo.replicas.strategy`; one device by default.
         quiet: no progress bar.
         announce: is told what a user should know.
+        watchers: further callbacks, which see an epoch's logs last.
 
     Raises:
         ValueError: data that do not fit the model.
@@ -70,7 +72,7 @@ def train(
     with run.locked():
         with scope():
             done, rows = _go_back(run, model, announce) if resume else (0, [])
-        watchers = _callbacks(experiment, run, held_out, rows, quiet, announce)
+        watching = [*_callbacks(experiment, run, held_out, rows, quiet, announce), *watchers]
         binarize = "dynamic" if experiment.data.binarize == "dynamic" else None
         arguments: dict[str, Any] = {"batch_size": recipe.batch_size, "seed": recipe.seed, "epochs": recipe.epochs}
         arguments |= {"binarize": binarize, "index": model.takes_index}
@@ -82,7 +84,7 @@ def train(
                     initial_epoch=done,
                     steps_per_epoch=steps,
                     validation_data=pipeline.evaluation_pipeline(held_out, batch_size=recipe.batch_size),
-                    callbacks=watchers,
+                    callbacks=watching,
                     shuffle=False,
                     verbose=0,
                 )
@@ -97,7 +99,7 @@ def train(
         except tf.errors.OpError as error:
             raise RunError(f"{run.path}: {error.message.splitlines()[0]}") from None
         finally:
-            for watcher in watchers:
+            for watcher in watching:
                 if isinstance(watcher, callbacks.Progress):
                     watcher.stop()
     return model

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from zoo.cli.app import Quiet, app, fail, load_tensorflow, say
 
-_DEFAULTS: dict[str, Any] = {"tuner": "random", "objective": "mutual_information", "max_trials": 10, "seed": 0}
-_NLL_SAMPLES = 100
+if TYPE_CHECKING:
+    from zoo.experiments.search_directory import Search, SearchDirectory, Trial
+
+_DEFAULTS: dict[str, Any] = {
+    **{"tuner": "random", "objective": "mutual_information", "direction": "max"},
+    **{"max_trials": 10, "seed": 0, "nll_samples": 100},
+}
 
 
 @app.command()
@@ -65,40 +70,28 @@ def tune(
     A search that was interrupted goes on with --resume, and ends as if nothing had happened; with a greater
     --max-trials it goes on for longer.
     """
-    from zoo.experiments import objectives, search_directory, space_file
-    from zoo.experiments.configurations import load
-    from zoo.experiments.schema import ConfigurationError
-    from zoo.parameters import nearest
+    from zoo.experiments.search_directory import SearchDirectory, check_same
+    from zoo.experiments.space_file import ranges
 
-    if tuner is not None and tuner not in search_directory.TUNERS:
-        fail(f"--tuner: no {tuner!r}; {nearest(tuner, search_directory.TUNERS)}")
-    goal = objectives.parse(objective or _DEFAULTS["objective"])
     if directory is None:
         fail("tune: needs a --directory for the search and its runs")
-    place = search_directory.SearchDirectory(directory)
-    if resume:
-        known = place.read()
-    else:
-        if config is None or space is None:
-            fail("tune: needs a CONFIG (see `zoo list`) and a --space (docs/tuning.md), or --resume with --directory")
-        place.check_new()
+    place = SearchDirectory(directory)
+    if not resume and (config is None or space is None):
+        fail("tune: needs a CONFIG (see `zoo list`) and a --space (docs/tuning.md), or --resume with --directory")
     changes = [*(settings or []), *([] if epochs is None else [f"train.epochs={epochs}"])]
     if config is None and changes:
         fail("tune: --set and --epochs change a CONFIG; a resumed search keeps its own")
-    given: dict[str, Any] = {"tuner": tuner, "max_trials": max_trials, "seed": seed, "nll_samples": nll_samples}
-    if objective is not None or not resume:
-        given |= {"objective": goal.name, "direction": goal.direction}
-    if config is not None:
-        experiment = load(config, changes, resolve=False)
-        given |= {"configuration": experiment.model_dump(), "folders": [str(one) for one in experiment.folders]}
-    if space is not None:
-        given["space"] = space_file.load(space)
-    before = known.model_dump() if resume else {**_DEFAULTS, "nll_samples": _NLL_SAMPLES}
-    search = search_directory.Search(**before | {key: value for key, value in given.items() if value is not None})
+    options = {"tuner": tuner, "max_trials": max_trials, "seed": seed, "nll_samples": nll_samples}
+    given = {key: value for key, value in options.items() if value is not None}
+    given |= _read(config, changes, space, objective, tuner)
+    known = place.read() if resume else None
+    search = _combined(given, known)
     where = str(space or place.search)
-    ranges = space_file.ranges(search.space, where, search.experiment())
-    if resume:
-        search_directory.check_same(directory, known, search)
+    varied = ranges(search.space, where, search.experiment())
+    if known is None:
+        place.check_new()
+    else:
+        check_same(directory, known, search)
     if best is not None:
         _check_best(best, [space, config])
     trials = place.recorded()
@@ -107,24 +100,56 @@ def tune(
         say(f"already searched: {len(trials)} trials, nothing to do (more with a greater --max-trials)")
     else:
         load_tensorflow()
-        try:
-            trials = _search(place, search, ranges, resume, quiet)
-        except ConfigurationError as error:
-            fail(f"{where}: {error}" if str(error).startswith("space") else error)
+        trials = _search(place, search, known, varied, where, quiet)
     _finish(place, search, trials, best)
 
 
-def _search(place: Any, search: Any, ranges: dict[str, Any], resume: bool, quiet: bool) -> list[Any]:
+def _read(
+    config: str | None, changes: list[str], space: Path | None, objective: str | None, tuner: str | None
+) -> dict[str, Any]:
+    """What was given by names and files, checked as far as it can be without TensorFlow."""
+    from zoo.experiments import objectives, search_directory, space_file
+    from zoo.experiments.configurations import load
+    from zoo.parameters import nearest
+
+    given: dict[str, Any] = {}
+    if tuner is not None and tuner not in search_directory.TUNERS:
+        fail(f"--tuner: no {tuner!r}; {nearest(tuner, search_directory.TUNERS)}")
+    if objective is not None:
+        goal = objectives.parse(objective)
+        given |= {"objective": goal.name, "direction": goal.direction}
+    if config is not None:
+        experiment = load(config, changes, resolve=False)
+        given |= {"configuration": experiment.model_dump(), "folders": [str(one) for one in experiment.folders]}
+    if space is not None:
+        given["space"] = space_file.load(space)
+    return given
+
+
+def _combined(given: dict[str, Any], known: Search | None) -> Search:
+    """The search: what was given, and for the rest what it is already, or the defaults."""
+    from zoo.experiments.search_directory import Search
+
+    return Search(**(dict(_DEFAULTS) if known is None else known.model_dump()) | given)
+
+
+def _search(
+    place: SearchDirectory, search: Search, known: Search | None, varied: dict[str, Any], where: str, quiet: bool
+) -> list[Trial]:
+    """Carries the search out; a mistake in its space leaves nothing behind."""
     from zoo.cli.trials import Display
     from zoo.experiments.run_directory import RunDirectory
     from zoo.experiments.searching import hypermodel, run_search
 
-    model = hypermodel(search, ranges)
-    if not resume or search != place.read():
+    try:
+        model = hypermodel(search, varied)
+    except ValueError as error:
+        fail(f"{where}: {error}" if str(error).startswith("space") else error)
+    if search != known:
         place.create(search)
     with RunDirectory(place.path).locked():
         before = place.recorded()
-        if resume:
+        if known is not None:
             done = sum(trial.status != "running" for trial in before)
             say(f"{place.path}: going on after {done} of {search.max_trials} trials")
         with Display(search, before, quiet) as display:
@@ -137,10 +162,11 @@ def _search(place: Any, search: Any, ranges: dict[str, Any], resume: bool, quiet
                 fail(f"interrupted; go on with: zoo tune --resume --directory {place.path}", 130)
 
 
-def _finish(place: Any, search: Any, trials: list[Any], best: Path | None) -> None:
+def _finish(place: SearchDirectory, search: Search, trials: list[Trial], best: Path | None) -> None:
     """The table, the best configuration, and what can be done next; exit code 1 where no trial ended well."""
     from zoo.cli.trials import table
     from zoo.experiments.search_directory import best as in_order
+    from zoo.files import replacing
 
     for trial in trials:
         if trial.status == "failed":
@@ -153,18 +179,14 @@ def _finish(place: Any, search: Any, trials: list[Any], best: Path | None) -> No
     table(found, search, place)
     run = place.run(found[0].number)
     if best is not None:
-        what = (
-            f"# The best of {len(trials)} trials, by {search.objective}: {found[0].score!r} (zoo evaluate, validation)"
-        )
-        from zoo.files import replacing
-
+        what = f"# The best of {len(trials)} trials: {search.objective} {found[0].score!r} on the validation split."
         with replacing(best) as sibling:
             sibling.write_text(f"{what}\n{run.config.read_text(encoding='utf-8')}", encoding="utf-8")
         say(f"best: {best}  (next: zoo train {best})")
     say(f"next: zoo evaluate {run.path}; tensorboard --logdir {place.path}")
 
 
-def _check_best(best: Path, others: list[Any]) -> None:
+def _check_best(best: Path, others: list[str | Path | None]) -> None:
     """Ends with a line where the best configuration cannot be written, or would overwrite what it was made of."""
     if best.suffix.lower() not in {".yaml", ".yml"}:
         fail(f"--best {best}: must end in .yaml")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -106,11 +107,10 @@ def table(found: Sequence[Trial], search: Search, place: SearchDirectory) -> Non
         print("\t".join(["trial", search.objective, "epochs", *keys, "run"]))
         for trial in found:
             values = [str(trial.drawn().get(key, "")) for key in keys]
-            print(
-                "\t".join([str(trial.number), repr(trial.score), _epochs(trial, search), *values, _run(trial, place)])
-            )
+            run = str(place.run(trial.number).path)
+            print("\t".join([str(trial.number), repr(trial.score), _epochs(trial, search), *values, run]))
         return
-    shown = Table(title=f"{place.path} · {search.objective}, {search.direction}", title_justify="left")
+    shown = Table(title=escape(f"{place.path} · {search.objective}, {search.direction}"), title_justify="left")
     for name in ("trial", search.goal.label, "epochs"):
         shown.add_column(name, justify="right")
     for key in keys:
@@ -126,7 +126,3 @@ def table(found: Sequence[Trial], search: Search, place: SearchDirectory) -> Non
 def _epochs(trial: Trial, search: Search) -> str:
     own = trial.drawn().get("train.epochs", search.experiment().train.epochs)
     return str(trial.values.get("tuner/epochs", own))
-
-
-def _run(trial: Trial, place: SearchDirectory) -> str:
-    return str(place.run(trial.number).path)

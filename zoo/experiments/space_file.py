@@ -108,7 +108,7 @@ def ranges(content: Mapping[Any, Any], where: str, experiment: Experiment) -> di
 
 
 def _range(key: Any, given: Any, where: str, keys: list[str], experiment: Experiment) -> Any:
-    if not isinstance(key, str) or not key.startswith("model.") and key not in keys:
+    if not isinstance(key, str) or (not key.startswith("model.") and key not in keys):
         raise ConfigurationError(f"{where}: no key {key!r}; {nearest(key, ['model.…', *keys])}")
     if not isinstance(given, Mapping):
         raise ConfigurationError(f"{where}: {key}: must be {_KINDS}, got {given!r}")

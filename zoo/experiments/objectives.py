@@ -34,6 +34,15 @@ class Objective(NamedTuple):
         """In words, with the unit."""
         return named(self.name).titled
 
+    @property
+    def is_term(self) -> bool:
+        """Whether some methods have it, and others do not."""
+        return self.name not in NAMES or self.name == "triplet"
+
+    def is_term_of(self, method: str) -> bool:
+        """Whether it is a term that a method adds."""
+        return self.name.removesuffix("_term") in claims(method)
+
 
 def figures() -> set[str]:
     """All figures that `zoo evaluate` may give: those of the table of names, and the methods' own terms."""

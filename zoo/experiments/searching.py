@@ -19,6 +19,7 @@ import keras
 import keras_tuner
 import tensorflow as tf
 
+from zoo import outside
 from zoo.experiments import search_space, tuning
 from zoo.experiments.building import load_split
 from zoo.experiments.evaluation import evaluate
@@ -28,6 +29,7 @@ from zoo.experiments.schema import Experiment
 from zoo.experiments.search_directory import Search, SearchDirectory, Trial
 from zoo.files import replacing
 from zoo.metrics.names import PROBES
+from zoo.models import canonical
 from zoo.training.callbacks.checkpoint import checkpoints
 from zoo.training.callbacks.nan import TrainingDivergedError
 
@@ -62,7 +64,20 @@ def hypermodel(search: Search, space: dict[str, Any]) -> tuning.ConfiguredHyperM
     goal = search.goal
     if goal.group in PROBES and load_split(experiment, "validation").labels is None:
         raise ValueError(f"objective: {goal.name} needs labels, and the data have none")
+    for method in _methods(found):
+        names = method.split("+")
+        # Of a method from outside, what it inherits is not known here; its first evaluation tells.
+        if goal.is_term and not any(outside.is_outside(name) or goal.is_term_of(name) for name in names):
+            raise ValueError(f"objective: {goal.name} is no term of {method}")
     return found
+
+
+def _methods(model: tuning.ConfiguredHyperModel) -> list[str]:
+    """The methods among which a search chooses, or the one that it has."""
+    for entry in model.space:
+        if entry.key == "model.method":
+            return [str(candidate) for candidate in entry.candidates]
+    return ["+".join(canonical(model.experiment.model.method))]
 
 
 def run_search(

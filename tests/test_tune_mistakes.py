@@ -183,3 +183,13 @@ def test_the_best_come_first(tmp_path):
     place.trials.write_text(json.dumps(content[1:]), encoding="utf-8")
     with pytest.raises(RunError, match="is damaged"):
         place.recorded()
+
+
+def test_the_example_is_a_space(tmp_path):
+    from zoo.experiments import tuning
+
+    experiment = configurations.load("digits/vae")
+    content = space_file.load(configurations.folder().parent / "examples" / "space.yaml")
+    model = tuning.hypermodel(experiment, space_file.ranges(content, "space.yaml", experiment))
+    assert [entry.key for entry in model.space] == [*content]
+    assert model.space[-1].candidates == ["vae", "contrastive", "consistency+iwae"]

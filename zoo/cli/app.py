@@ -20,7 +20,7 @@ app = typer.Typer(
 )
 
 # The modules whose import adds commands to `app`, in the order in which `zoo --help` lists them.
-COMMANDS = ("zoo.cli.runs", "zoo.cli.reports", "zoo.cli.evidence", "zoo.cli.health")
+COMMANDS = ("zoo.cli.runs", "zoo.cli.searches", "zoo.cli.reports", "zoo.cli.evidence", "zoo.cli.health")
 
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
 Run = Annotated[Path, typer.Argument(help="The directory of a run.", show_default=False)]

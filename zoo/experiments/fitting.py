@@ -34,6 +34,7 @@ def train(
     quiet: bool = False,
     announce: Announce = print,
     cures: Sequence[str] = CURES,
+    watchers: Sequence[keras.callbacks.Callback] = (),
 ) -> VAE:
     """Trains a configuration into a run directory, or finishes a run that was interrupted.
 
@@ -48,6 +49,7 @@ def train(
         quiet: no progress bar.
         announce: is told what a user should know.
         cures: what the alarm names against a collapse of this run, the likeliest first.
+        watchers: further callbacks, which see an epoch's logs last.
 
     Raises:
         ValueError: data that do not fit the model.
@@ -74,7 +76,7 @@ def train(
         run.diverged.unlink(missing_ok=True)
         with scope():
             done, rows = _go_back(run, model, announce) if resume else (0, [])
-        watchers = _callbacks(experiment, run, held_out, rows, quiet, announce, cures)
+        watching = [*_callbacks(experiment, run, held_out, rows, quiet, announce, cures), *watchers]
         binarize = "dynamic" if experiment.data.binarize == "dynamic" else None
         arguments: dict[str, Any] = {"batch_size": recipe.batch_size, "seed": recipe.seed, "epochs": recipe.epochs}
         arguments |= {"binarize": binarize, "index": model.takes_index}
@@ -86,7 +88,7 @@ def train(
                     initial_epoch=done,
                     steps_per_epoch=steps,
                     validation_data=pipeline.evaluation_pipeline(held_out, batch_size=recipe.batch_size),
-                    callbacks=watchers,
+                    callbacks=watching,
                     shuffle=False,
                     verbose=0,
                 )
@@ -103,7 +105,7 @@ def train(
         except tf.errors.OpError as error:
             raise RunError(f"{run.path}: {error.message.splitlines()[0]}") from None
         finally:
-            for watcher in watchers:
+            for watcher in watching:
                 if isinstance(watcher, callbacks.Progress):
                     watcher.stop()
     return model

@@ -126,14 +126,14 @@ def test_an_evaluation_of_another_form_is_damaged(tmp_path, content):
     directory = empty(tmp_path)
     directory.evaluation.write_text(content)
     for look in (lambda: directory.read(directory.evaluation), lambda: directory.figures("test")):
-        with pytest.raises(RunError, match=r"evaluation\.json: is damaged; .*anew$"):
+        with pytest.raises(RunError, match=r"evaluation\.json: is damaged \(.+\); .*anew$"):
             look()
 
 
 def test_an_environment_of_another_form_is_damaged(tmp_path):
     directory = empty(tmp_path)
     directory.environment.write_text("[]")
-    with pytest.raises(RunError, match=r"environment\.json: is damaged; "):
+    with pytest.raises(RunError, match=r"environment\.json: is damaged \("):
         directory.read(directory.environment)
     # What else is wrong is not hidden by it.
     directory.check_same(experiment())
@@ -148,7 +148,7 @@ def test_a_line_of_metrics_of_another_form_is_cut_short(tmp_path, line):
     good = {"epoch": 1, "loss": 2.0}
     path.write_text(f'{json.dumps(good)}\n{line}\n{{"epoch": 3}}\n')
     assert record.rows(path) == [good]
-    assert record.truncate(path, 5) == [good]
+    assert record.rewrite(path, [good])
     assert path.read_text() == json.dumps(good) + "\n"
 
 

@@ -18,7 +18,7 @@ SHOWN = 16
 
 def show_diagnosis(subject: str, diagnosis: Diagnosis, tried: list[Remedy]) -> None:
     """The verdict on a run or model."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     _line(console, f"{subject}: {diagnosis.summary}", STYLES[diagnosis.verdict])
     for finding in diagnosis.findings:
         _line(console, f"  • {finding}")
@@ -36,7 +36,7 @@ def show_diagnosis(subject: str, diagnosis: Diagnosis, tried: list[Remedy]) -> N
 
 def show_outlook(subject: str, outlook: Outlook, commands: list[Remedy]) -> None:
     """The outlook of a configuration."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     style = "bold" if outlook.kept is None else STYLES[verdict(outlook)]
     _line(console, f"{subject}: {outlook.summary}", style)
     if outlook.variance is not None:

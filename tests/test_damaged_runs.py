@@ -96,6 +96,18 @@ def test_a_damaged_model_is_said_to_be(copy, damage):
         examine_model(copy.model, experiment())
 
 
+FORGED = ["../../evil", "/etc/evil", "assets/../../evil", "config.json/", "a" * 60_000, "[/bold]", "a\nb", "assets\\x"]
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_a_forged_name_in_a_model_is_one_line(copy, command, name):
+    with zipfile.ZipFile(copy.model, "a") as file:
+        file.writestr(name, b"x")
+    code, out, err = command("doctor", copy.model, "--data", "digits/vae")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "model.keras: is damaged or forged: it holds '" in err and len(err) < 500
+
+
 def test_every_command_says_so(command, copy):
     DAMAGES["without config.json"](copy.model)
     commands = [["evaluate", copy.path, "--quiet"], ["plot", "samples", copy.path], ["export", copy.path]]

@@ -111,8 +111,8 @@ def export_run(path: Path, to: Path | None = None) -> Path:
         ValueError: `to` is something else than an export.
     """
     run = RunDirectory.open(path)
-    model = load_model(run)
     evaluation, environment = run.evaluated(), run.read(run.environment)
+    model = load_model(run)
     target = to or run.export
     try:
         return export_model(model, target, card_of(run.experiment(), model, evaluation, environment))

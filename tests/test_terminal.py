@@ -10,6 +10,7 @@ from zoo.doctor import display
 from zoo.doctor.diagnosis import Diagnosis
 from zoo.experiments.measures import Measured
 from zoo.training import callbacks
+from zoo.training.callbacks import progress
 
 NAMES = ["runs/[/]", "[/bold]", "[red]x[/red]", "a[b"]
 
@@ -18,7 +19,7 @@ NAMES = ["runs/[/]", "[/bold]", "[red]x[/red]", "a[b"]
 def test_an_evaluation_shows_any_name(capsys, name):
     terminal.evaluation_table({name: Measured(1.0, name, 3, f"of {name}")}, f"{name} · test")
     out = capsys.readouterr().out
-    assert out.count(name) == 4 and f"{name}: of {name}" in out
+    assert out.count(name) == 5 and f"{name}: of {name}" in out
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -37,7 +38,7 @@ def test_a_diagnosis_shows_any_name(capsys, name):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("watched", [False, True])
 def test_progress_shows_any_name(monkeypatch, name, watched):
-    monkeypatch.setitem(callbacks.progress.SHOWN, name, 2)
+    monkeypatch.setitem(progress.SHOWN, name, 2)
     text = io.StringIO()
     bar = callbacks.Progress(epochs=1, console=Console(file=text, width=200, force_terminal=watched))
     bar.set_params({"steps": 1})

@@ -1,7 +1,8 @@
 """Callbacks: what they measure, when they speak, and what they stop."""
 
+import contextlib
 import io
-import shutil
+import resource
 
 import keras
 import numpy as np
@@ -10,6 +11,7 @@ import tensorflow as tf
 from rich.console import Console
 
 from zoo import VAE, metrics, networks
+from zoo.experiments.finished import is_whole, save_model
 from zoo.training import callbacks
 from zoo.training.callbacks import checkpoint, record
 from zoo.training.callbacks.checkpoint import CheckpointError
@@ -191,17 +193,39 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path):
     assert [p.name for p in checkpoint.checkpoints(tmp_path)] == ["epoch-0001"]
 
 
-def test_a_full_disk_leaves_the_last_checkpoint(tmp_path, monkeypatch):
+@contextlib.contextmanager
+def full_after(size):
+    """As a disk that becomes full in the middle of a file: the system refuses what goes beyond so many bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_is_full_in_the_middle_leaves_the_last_checkpoint(tmp_path):
     model = small_model()
     saver = callbacks.Checkpoint(tmp_path)
     saver.set_model(model)
     saver.on_epoch_end(0)
+    whole = (tmp_path / "epoch-0001" / checkpoint.WEIGHTS).stat().st_size
+    for size in (0, 1, 100, 4096, whole // 2, whole - 1):
+        with full_after(size), pytest.raises(CheckpointError, match=r"^epoch 2: cannot write .*: File too large$"):
+            saver.on_epoch_end(1)
+        assert [p.name for p in tmp_path.iterdir()] == ["epoch-0001"]
 
-    usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(checkpoint.shutil, "disk_usage", lambda _: usage._replace(free=2**20))
-    with pytest.raises(CheckpointError, match=r"epoch 2.*No space left on device"):
-        saver.on_epoch_end(1)
-    assert [p.name for p in tmp_path.iterdir()] == ["epoch-0001"]
+
+def test_a_disk_that_is_full_in_the_middle_leaves_no_half_model(tmp_path):
+    model, path = small_model(), tmp_path / "model.keras"
+    for size in (0, 1000, 20_000):
+        with full_after(size), pytest.raises(OSError, match="File too large"):
+            save_model(model, path)
+        assert not list(tmp_path.iterdir())
+    save_model(model, path)
+    assert path.stat().st_size > 20_000 and is_whole(path)
+    for a, b in zip(model.variables, keras.saving.load_model(path).variables, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
 
 
 def test_a_line_of_progress_names_the_figures_that_the_logs_have():
@@ -232,9 +256,9 @@ def test_the_record_is_cut_back_and_a_torn_line_is_left_out(tmp_path):
     with path.open("a") as file:
         file.write('{"epoch": 4, "lo')
     assert [row["epoch"] for row in record.rows(path)] == [1, 2, 3]
-    assert len(record.truncate(path, 3)) == 3
-    assert path.read_bytes() == whole
-    assert record.truncate(path, 1) == [{"epoch": 1, "elbo": -1.0, "loss": 0.0}]
+    assert record.rewrite(path, recorder.rows) and path.read_bytes() == whole
+    assert recorder.rows == record.rows(path) and len(recorder.rows) == 3
+    assert record.rewrite(path, recorder.rows[:1]) and record.rows(path) == [{"epoch": 1, "elbo": -1.0, "loss": 0.0}]
     assert record.rows(tmp_path / "none.jsonl") == []
 
 

@@ -96,6 +96,18 @@ def test_a_damaged_model_is_said_to_be(copy, damage):
         examine_model(copy.model, experiment())
 
 
+FORGED = ["../../evil", "/etc/evil", "assets/../../evil", "config.json/", "a" * 60_000, "[/bold]", "a\nb", "assets\\x"]
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_a_forged_name_in_a_model_is_one_line(copy, command, name):
+    with zipfile.ZipFile(copy.model, "a") as file:
+        file.writestr(name, b"x")
+    code, out, err = command("doctor", copy.model, "--data", "digits/vae")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "model.keras: is damaged or forged: it holds '" in err and len(err) < 500
+
+
 def test_every_command_says_so(command, copy):
     DAMAGES["without config.json"](copy.model)
     commands = [["evaluate", copy.path, "--quiet"], ["plot", "samples", copy.path], ["export", copy.path]]
@@ -126,14 +138,14 @@ def test_an_evaluation_of_another_form_is_damaged(tmp_path, content):
     directory = empty(tmp_path)
     directory.evaluation.write_text(content)
     for look in (lambda: directory.read(directory.evaluation), lambda: directory.figures("test")):
-        with pytest.raises(RunError, match=r"evaluation\.json: is damaged; .*anew$"):
+        with pytest.raises(RunError, match=r"evaluation\.json: is damaged \(.+\); .*anew$"):
             look()
 
 
 def test_an_environment_of_another_form_is_damaged(tmp_path):
     directory = empty(tmp_path)
     directory.environment.write_text("[]")
-    with pytest.raises(RunError, match=r"environment\.json: is damaged; "):
+    with pytest.raises(RunError, match=r"environment\.json: is damaged \("):
         directory.read(directory.environment)
     # What else is wrong is not hidden by it.
     directory.check_same(experiment())
@@ -148,7 +160,7 @@ def test_a_line_of_metrics_of_another_form_is_cut_short(tmp_path, line):
     good = {"epoch": 1, "loss": 2.0}
     path.write_text(f'{json.dumps(good)}\n{line}\n{{"epoch": 3}}\n')
     assert record.rows(path) == [good]
-    assert record.truncate(path, 5) == [good]
+    assert record.rewrite(path, [good])
     assert path.read_text() == json.dumps(good) + "\n"
 
 

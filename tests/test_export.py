@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -391,3 +392,30 @@ def test_encode_file_names_what_is_wrong_with_the_export_or_the_target(small_exp
     with pytest.raises(ValueError, match="damaged"):
         encode_file(damaged, source, tmp_path / "codes.npz")
     assert sorted(os.listdir(tmp_path)) == ["export", "x.npy"]
+
+
+def test_names_are_no_markup_in_a_card():
+    from zoo.export import readme
+    from zoo.export.card import Card, DataSet
+
+    evil = "<script>alert(1)</script> [x](y) `z` | _w_ &lt;"
+    card = Card(
+        name=evil,
+        method=evil,
+        data=DataSet(name=evil, description=evil, splits={"train": evil}, licence=evil, homepage=""),
+        example_shape=(2, 2, 1),
+        latent_dim=3,
+        metrics={evil: {evil: {"value": 1.0, "unit": evil, "examples": 3, "note": evil}}},
+        configuration={"data": {"path": "a\n```\n<script>"}},
+        left_out={"sample": evil},
+        versions={"zoo": evil},
+    )
+    text = readme.markdown(card)
+    # A fence that a value cannot close holds the configuration; within a line of code nothing is markup.
+    before, configuration, after = text.split("````")
+    assert "```\n" in configuration and "<script>" in configuration
+    for line in re.sub(r"```python.*?```", "", before + after, flags=re.DOTALL).splitlines():
+        outside = "".join(line.replace("\\`", "").split("`")[::2])
+        assert not re.search(r"(?<!\\)[<>]", outside) and "[x](y)" not in outside, line
+    rows = [line for line in text.splitlines() if line.startswith("| \\<script")]
+    assert len(rows) == 1 and len(re.findall(r"(?<!\\)\|", rows[0])) == 7

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo.files import replacing
+from zoo.files import leftovers, replacing
 
 
 def write(path, text, folder):
@@ -61,7 +61,7 @@ def test_an_old_folder_that_cannot_be_put_back_is_kept(tmp_path, monkeypatch):
     write(target, "precious", folder=True)
 
     def refuse(old, to):
-        if to == target:
+        if to == target and not target.exists():
             raise OSError(5, "Input/output error")
         return rename(old, to)
 
@@ -88,6 +88,33 @@ def test_what_is_synced_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypa
     assert len(synced) == 2
 
 
+MANY = """
+import sys
+from pathlib import Path
+from zoo.files import replacing
+target, text, folder = Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "folder"
+for _ in range(300):
+    with replacing(target) as sibling:
+        if folder:
+            sibling.mkdir()
+        (sibling / "part" if folder else sibling).write_text(text)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_processes_that_write_one_target_at_once_do_not_meet(tmp_path, kind):
+    target = tmp_path / "target"
+    words = [letter * 1000 for letter in "abc"]
+    writers = [
+        subprocess.Popen([sys.executable, "-c", MANY, str(target), word, kind], stderr=subprocess.PIPE, text=True)
+        for word in words
+    ]
+    said = [writer.communicate()[1] for writer in writers]
+    assert [writer.returncode for writer in writers] == [0, 0, 0], said
+    assert read(target) in words and os.listdir(tmp_path) == ["target"]
+
+
 HALF = """
 import sys, time
 from pathlib import Path
@@ -107,3 +134,5 @@ def test_a_kill_leaves_the_target_as_it_was(tmp_path):
         assert writer.stdout.readline() == "written\n"
         writer.send_signal(signal.SIGKILL)
     assert target.read_text() == "whole"
+    (left,) = leftovers(tmp_path)
+    assert left.name.startswith(".target.")

@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+# How the hidden folders end in which something is being written.
+PARTIAL = ".partial"
+# How often a folder is tried to be put in the place of one that other processes put there meanwhile.
+_TRIES = 100
+
+
+class NamedBytes(io.BytesIO):
+    """A file in memory that Keras takes for a path, whose ending tells it the format.
+
+    HDF5 crashes the process where a disk is full in the middle of a file. So weights are written to memory by HDF5, and
+    to the disk by us.
+
+    Args:
+        name: such as `model.weights.h5`.
+        content: of the file, to read it.
+    """
+
+    def __init__(self, name: str, content: bytes = b"") -> None:
+        super().__init__(content)
+        self._name = name
+
+    def __str__(self) -> str:
+        """The name."""
+        return self._name
 
 
 @contextmanager
@@ -15,7 +42,8 @@ def replacing(target: Path, *, synced: bool = False) -> Iterator[Path]:
     """A path to write to, file or folder; what was written takes the target's place if all goes well.
 
     If anything fails, what was written is removed and the target stays as it was. The path has the target's name and
-    lies in a hidden folder beside the target. That folder is new each time, so two processes never write to one.
+    lies in a hidden folder beside the target. That folder is new each time, so two processes never write to one; the
+    last to end leaves the target as it wrote it. A kill leaves the hidden folder (`leftovers`).
 
     Args:
         target: The file or folder to write or to replace. Its parents are made.
@@ -29,26 +57,44 @@ def replacing(target: Path, *, synced: bool = False) -> Iterator[Path]:
     """
     target = target.resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=PARTIAL, dir=target.parent))
     new, old = folder / target.name, folder / f"{target.name}.old"
     try:
         yield new
         if synced:
             _sync(new)
-        if target.is_dir():
-            # A folder cannot be renamed over one that holds something: for a moment there is none.
-            target.rename(old)
-            try:
-                new.rename(target)
-            except OSError:
-                old.rename(target)
-                raise
+        if new.is_dir():
+            _put_folder(new, target, old)
         else:
             new.replace(target)
     finally:
         # Where even the old one could not be put back, it stays in the hidden folder.
         if target.exists() or not old.exists():
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """The hidden folders in a folder, and below it, in which something is being written, or was when a kill came."""
+    return sorted(path for path in folder.rglob(f".*{PARTIAL}") if path.is_dir())
+
+
+def _put_folder(new: Path, target: Path, old: Path) -> None:
+    """Renames a folder over another: for a moment there is none, in which another process may put its own there."""
+    for _ in range(_TRIES):
+        try:
+            new.rename(target)
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                if old.exists() and not target.exists():
+                    old.rename(target)
+                raise
+        if old.exists():
+            # Another process has put its own in the place of this one.
+            shutil.rmtree(old)
+        with suppress(FileNotFoundError):
+            target.rename(old)
+    raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(target))
 
 
 def _sync(path: Path) -> None:

@@ -88,7 +88,7 @@ def folders_for(file: Path) -> list[Path]:
     try:
         recorded = json.loads((file.parent / "environment.json").read_text(encoding="utf-8"))["modules"]
         return [*(Path(folder) for folder in recorded.values()), file.parent]
-    except (OSError, ValueError, LookupError, AttributeError, TypeError):
+    except (OSError, ValueError, LookupError, AttributeError, TypeError, RecursionError):
         return [file.parent]
 
 

@@ -18,7 +18,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, Field, PlainValidator, TypeAdapter, ValidationError, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+)
 
 
 def _not_bool(value: Any) -> Any:
@@ -29,8 +38,8 @@ def _not_bool(value: Any) -> Any:
 
 def _count_or_counts(value: Any) -> Any:
     values = list(value) if isinstance(value, list | tuple) else [value]
-    if not values or any(isinstance(v, bool) or not isinstance(v, int) or v < 1 for v in values):
-        raise ValueError("must be a whole number of at least 1, or a list of such numbers")
+    if not values or any(isinstance(v, bool) or not isinstance(v, int) or not 1 <= v <= 2**16 for v in values):
+        raise ValueError(f"must be a whole number from 1 to {2**16}, or a list of such numbers")
     return values if isinstance(value, list | tuple) else value
 
 
@@ -59,14 +68,25 @@ def strength_above_zero(value: Any) -> Any:
     return found
 
 
+def _countable(value: int) -> int:
+    """A limit that nobody meets who means it, so that no listing need name it: TensorFlow counts no further."""
+    if value >= 2**31:
+        raise ValueError(f"must be less than {2**31}")
+    return value
+
+
 _Number = BeforeValidator(_not_bool)
+_Countable = AfterValidator(_countable)
 _Finite = Field(allow_inf_nan=False)
 
 NonNegative = Annotated[float, _Finite, Field(ge=0), _Number]
 Positive = Annotated[float, _Finite, Field(gt=0), _Number]
 Fraction = Annotated[float, _Finite, Field(ge=0, le=1), _Number]
-Count = Annotated[int, Field(ge=1), _Number]
-Size = Annotated[int, Field(ge=0), _Number]
+Count = Annotated[int, Field(ge=1), _Countable, _Number]
+Size = Annotated[int, Field(ge=0), _Countable, _Number]
+# Of a vector: what has more entries is a mistake, and would be built for hours before memory ends.
+Width = Annotated[int, Field(ge=1, le=2**16), _Number]
+Depth = Annotated[int, Field(ge=0, le=1000), _Number]
 Seed = Annotated[int, Field(ge=0, lt=2**31), _Number]
 # Checked before pydantic does, whose errors about unions name the union's branches.
 Counts = Annotated[int | list[int], BeforeValidator(_count_or_counts)]

@@ -33,7 +33,7 @@ def evaluation_table(found: dict[str, Measured], title: str) -> None:
     places = [len(text.split(" ")[0].split(".")[0]) for text in figures]
     for (name, measured), text, place in zip(found.items(), figures, places, strict=True):
         table.add_row(name, " " * (max(places) - place) + text, measured.unit, f"{measured.examples:,}")
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     console.print(table)
     # In a column they would wrap to a word a line.
     for name, measured in found.items():
@@ -44,7 +44,7 @@ def evaluation_table(found: dict[str, Measured], title: str) -> None:
 @contextmanager
 def progress_over_tasks(quiet: bool) -> Iterator[Callable[[str, float], None] | None]:
     """A bar on standard error that is told what is being done, and the share of all that is done."""
-    console = Console(stderr=True)
+    console = Console(stderr=True, markup=False)
     if quiet or not console.is_terminal:
         yield None
         return

@@ -24,7 +24,7 @@ SHOWN = 16
 
 def show_diagnosis(subject: str, diagnosis: Diagnosis, tried: list[Remedy]) -> None:
     """The verdict on a run or model."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     _line(console, f"{subject}: {diagnosis.summary}", STYLES[diagnosis.verdict])
     for finding in diagnosis.findings:
         _line(console, f"  • {finding}")
@@ -43,7 +43,7 @@ def show_diagnosis(subject: str, diagnosis: Diagnosis, tried: list[Remedy]) -> N
 
 def show_outlook(subject: str, outlook: Outlook, commands: list[Remedy]) -> None:
     """The outlook of a configuration."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     style = STYLES.get(verdict(outlook), "bold")
     _line(console, f"{subject}: {outlook.summary}", style)
     if outlook.variance is not None:

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from zoo import outside
+from zoo.experiments import strict_yaml
 from zoo.experiments.schema import ConfigurationError, Experiment, validate
 from zoo.parameters import nearest
 
@@ -59,12 +60,9 @@ def _parse(path: Path, files: list[Path]) -> dict[str, Any]:
         raise ConfigurationError(f"{path}: base: leads back to {path.name}")
     files.append(path)
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else "?"
-        raise ConfigurationError(f"{path}: line {line}: {error.problem}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: not YAML text: {str(error).splitlines()[0]}") from None
+        values = strict_yaml.load(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigurationError(f"{path}: {str(error).splitlines()[0]}") from None
     if not isinstance(values, dict):
         raise ConfigurationError(f"{path}: must be a mapping with the sections data, model, train, watch")
     base = values.pop("base", None)
@@ -95,8 +93,8 @@ def assign(values: dict[str, Any], settings: list[str]) -> dict[str, Any]:
         if not equals or not all(part.strip() for part in key.split(".")):
             raise ConfigurationError(f"--set {setting}: must be key=value, such as train.epochs=3")
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
+            value = strict_yaml.load(text)
+        except ValueError:
             raise ConfigurationError(f"--set {setting}: {text!r} is not a YAML value") from None
         values = assign_value(values, key.strip(), value)
     return values

@@ -13,7 +13,8 @@ from zoo.experiments import measures
 from zoo.experiments.building import load_split
 from zoo.experiments.finished import load_model
 from zoo.experiments.measures import Measured, Subject, groups_to_measure
-from zoo.experiments.run_directory import LEFT_OUT, RunDirectory
+from zoo.experiments.run_directory import RunDirectory
+from zoo.experiments.run_files import LEFT_OUT
 from zoo.files import replacing
 from zoo.metrics.names import PROBES
 from zoo.models.vae import VAE
@@ -160,7 +161,7 @@ def write_evaluation(
     """
     known = run.read(run.evaluation)
     given = left_out or {}
-    figures = {**known.get(split, {}), **found}
+    figures = {**known.get(split, {}), **{name: _storable(one) for name, one in found.items()}}
     reasons = {name: text for name, text in {**run.left_out(split), **given}.items() if text and name not in found}
     content = {**known, split: {name: one for name, one in figures.items() if name not in reasons}}
     by_split = {name: texts for name, texts in {**known.get(LEFT_OUT, {}), split: reasons}.items() if texts}
@@ -169,3 +170,9 @@ def write_evaluation(
         content[LEFT_OUT] = by_split
     with replacing(run.evaluation) as sibling:
         sibling.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _storable(figure: Mapping[str, Any]) -> dict[str, Any]:
+    """A figure without an error that is no number (of values that are too large to square), which no reader takes."""
+    error = figure.get("error")
+    return {**figure, "error": None} if error is not None and not math.isfinite(error) else dict(figure)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,17 +18,20 @@ from zoo.experiments.schema import Experiment
 from zoo.export import knowledge
 from zoo.export.card import Card, DataSet, versions
 from zoo.export.saved_model import export_model
-from zoo.files import replacing
+from zoo.files import NamedBytes, replacing
 from zoo.models import canonical, saving, summary
 from zoo.models.vae import VAE
-from zoo.training.callbacks.checkpoint import require_space
+
+# Of a `.keras` file; beside them, Keras knows a folder of assets.
+_PARTS = {"config.json", "metadata.json", "model.weights.h5"}
 
 
 def save_model(model: VAE, path: Path) -> None:
     """Writes a `.keras` file, whole or not at all."""
-    require_space(path.parent, model)
-    with replacing(path) as sibling:
-        model.save(sibling)
+    content = NamedBytes(path.name)
+    model.save(content)
+    with replacing(path, synced=True) as sibling:
+        sibling.write_bytes(content.getbuffer())
 
 
 def load_model(run: RunDirectory) -> VAE:
@@ -58,6 +62,8 @@ def read_model(path: Path, remedy: str = "no whole .keras file") -> keras.Model:
         ValueError: it is whole, and cannot be loaded.
     """
     logging.getLogger("absl").setLevel(logging.ERROR)
+    if strange := _strange(path):
+        raise RunError(f"{path}: is damaged or forged: it holds {strange[0][:60]!r}, which is no part of a model")
     try:
         return saving.load_model(path)
     except Exception as error:  # Keras lets through whatever zip, JSON, HDF5 and layers raise.
@@ -67,11 +73,21 @@ def read_model(path: Path, remedy: str = "no whole .keras file") -> keras.Model:
         raise ValueError(f"{path}: cannot be loaded: {reason}") from None
 
 
+def _strange(path: Path) -> list[str]:
+    """The names in a `.keras` file that Keras gives to none of its parts."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            names = file.namelist()
+    except Exception:  # That it is no zip file is said elsewhere.
+        return []
+    return [name for name in names if name not in _PARTS and not re.fullmatch(r"assets(/(?!\.\.?/)[^/\\\0]+)*/?", name)]
+
+
 def is_whole(path: Path) -> bool:
     """Whether there is a `.keras` file with its three parts, each with the right checksum."""
     try:
         with zipfile.ZipFile(path) as file:
-            if file.testzip() is not None or not {"metadata.json", "model.weights.h5"} <= {*file.namelist()}:
+            if file.testzip() is not None or not {*file.namelist()} >= _PARTS:
                 return False
             return "class_name" in json.loads(file.read("config.json"))
     except PermissionError:
@@ -95,8 +111,8 @@ def export_run(path: Path, to: Path | None = None) -> Path:
         ValueError: `to` is something else than an export.
     """
     run = RunDirectory.open(path)
-    model = load_model(run)
     evaluation, environment = run.evaluated(), run.read(run.environment)
+    model = load_model(run)
     target = to or run.export
     try:
         return export_model(model, target, card_of(run.experiment(), model, evaluation, environment))

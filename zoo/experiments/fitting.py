@@ -19,7 +19,7 @@ from zoo.models.vae import VAE
 from zoo.training import callbacks
 from zoo.training.callbacks import record
 from zoo.training.callbacks.alarm import CURES
-from zoo.training.callbacks.checkpoint import CheckpointError, checkpoints, restore
+from zoo.training.callbacks.checkpoint import CheckpointError, checkpoints, prune, recorded, restore
 from zoo.training.callbacks.nan import TrainingDivergedError
 
 Announce = Callable[[str], None]
@@ -92,6 +92,9 @@ def train(
                     shuffle=False,
                     verbose=0,
                 )
+            elif not is_whole(run.model):
+                # A kill may have come when the last epoch was done.
+                _finish(model, watchers)
             if done < recipe.epochs or not is_whole(run.model):
                 save_model(model, run.model)
         except (TrainingDivergedError, CheckpointError) as error:
@@ -117,7 +120,26 @@ def _go_back(run: RunDirectory, model: VAE, announce: Announce) -> tuple[int, li
         done = restore(run.checkpoints, model, announce)
     except CheckpointError as error:
         raise RunError(str(error)) from None
-    return done, record.truncate(run.metrics, done)
+    rows = recorded(run.checkpoints, done)
+    if rows is None:
+        rows = record.rows(run.metrics, done)
+        if [row["epoch"] for row in rows] != list(range(1, done + 1)):
+            needs = f"the checkpoint of epoch {done} is of an earlier version of the zoo and needs its {done} lines"
+            raise RunError(f"{run.metrics}: is damaged, and {needs}; put them back, or train into another --run-dir")
+        announce(f"the checkpoint of epoch {done} is of an earlier version of the zoo; {run.metrics} is taken as it is")
+    run.clear()
+    prune(run.checkpoints, done)
+    if not record.rewrite(run.metrics, rows):
+        announce(f"{run.metrics} does not fit the checkpoint of epoch {done}; it is written anew from the checkpoint")
+    return done, rows
+
+
+def _finish(model: VAE, watchers: list[keras.callbacks.Callback]) -> None:
+    """Writes what is written at the end of a training, where that end was missed."""
+    for watcher in watchers:
+        if isinstance(watcher, callbacks.Projector):
+            watcher.set_model(model)
+            watcher.on_train_end()
 
 
 def _callbacks(
@@ -145,6 +167,7 @@ def _callbacks(
         hparams.columns(experiment),
         hparams.terms(),
     )
+    recorder = callbacks.Record(run.metrics, rows)
     projector = callbacks.Projector(
         run.tensorboard / "validation", lambda: load_split(experiment, "test"), watch.images, announce
     )
@@ -157,7 +180,7 @@ def _callbacks(
         callbacks.Replay(rows, with_memory, first_rate),
         monitor,
         projector,
-        callbacks.Record(run.metrics),
+        recorder,
         callbacks.Clock(run.seconds),
-        callbacks.Checkpoint(run.checkpoints),
+        callbacks.Checkpoint(run.checkpoints, record=recorder),
     ]

@@ -7,21 +7,25 @@ import importlib.metadata
 import json
 import os
 import platform
+import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from zoo.experiments import run_files
 from zoo.experiments.configurations import dump, load
+from zoo.experiments.run_files import LEFT_OUT
 from zoo.experiments.schema import Experiment
-from zoo.files import replacing
+from zoo.files import leftovers, replacing
 
 PACKAGES = ("tensorflow", "keras", "tensorflow-probability", "tensorflow-datasets", "scikit-learn", "numpy")
 
-# Beside the splits in `evaluation.json`: what was not measured, and why.
-LEFT_OUT = "left_out"
 # What a file system answers that cannot lock.
 _LOCKLESS = (errno.ENOLCK, errno.EOPNOTSUPP)
+# Seconds after which nobody writes to a hidden folder any more.
+_ABANDONED = 3600
 
 
 class RunError(RuntimeError):
@@ -192,6 +196,17 @@ class RunDirectory:
         finally:
             lock.release()
 
+    def clear(self) -> None:
+        """Removes what a kill left half written; only while `locked`.
+
+        An export and an evaluation may be written by another process now, but neither takes an hour.
+        """
+        for path in leftovers(self.path):
+            others = path.name.startswith((f".{self.export.name}.", f".{self.evaluation.name}."))
+            with suppress(FileNotFoundError):
+                if not others or time.time() - path.stat().st_mtime > _ABANDONED:
+                    shutil.rmtree(path)
+
     def check_same(self, experiment: Experiment) -> None:
         """Raises RunError where the run has another configuration, and names the first key that differs."""
         mine, theirs = self.experiment(resolve=True).flat(), experiment.resolved().flat()
@@ -208,13 +223,12 @@ class RunDirectory:
         Raises:
             RunError: a file that is damaged, or holds something else.
         """
+        schema = run_files.Evaluation if file == self.evaluation else run_files.Environment
         try:
-            found = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-        except ValueError:
-            found = None
-        if not isinstance(found, dict) or (file == self.evaluation and not _is_evaluation(found)):
-            raise RunError(f"{file}: is damaged; remove it, and what it held is measured or written anew")
-        return found
+            return run_files.read(schema, file)
+        except ValueError as error:
+            anew = "remove it, and what it held is measured or written anew"
+            raise RunError(f"{file}: is damaged ({error}); {anew}") from None
 
     def evaluated(self) -> dict[str, dict[str, Any]]:
         """The figures of all splits that have been evaluated: by split and name, `Measured` as a mapping.
@@ -241,17 +255,3 @@ class RunDirectory:
         if not self.model.is_file():
             raise RunError(f"{self.path}: has no trained model yet; finish it with: zoo train --resume {self.path}")
         return self.model
-
-
-def _is_evaluation(content: dict[str, Any]) -> bool:
-    """Whether it is {split: {name: figure}}, with reasons in place of figures under `left_out`."""
-    for key, part in content.items():
-        if not isinstance(part, dict) or not all(isinstance(one, dict) for one in part.values()):
-            return False
-        if key == LEFT_OUT:
-            good = all(isinstance(reason, str) for one in part.values() for reason in one.values())
-        else:
-            good = all(isinstance(one.get("value"), int | float) for one in part.values())
-        if not good:
-            return False
-    return True

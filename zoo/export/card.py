@@ -10,7 +10,7 @@ import importlib.metadata
 import json
 import platform
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -19,6 +19,10 @@ from zoo.export import knowledge, readme
 README = "README.md"
 CARD = Path("assets.extra") / "card.json"
 PACKAGES = ("tensorflow", "keras", "tensorflow-probability")
+
+
+# No infinity, no NaN, and neither true nor text.
+_Number = Annotated[float, Field(allow_inf_nan=False, strict=True)]
 
 
 class _Record(BaseModel):
@@ -37,12 +41,12 @@ class Figure(_Record):
         values: the entries of a vector, such as one for each latent unit.
     """
 
-    value: float
+    value: _Number
     unit: str
-    examples: int
+    examples: Annotated[int, Field(ge=0, le=2**53, strict=True)]
     note: str = ""
-    error: float | None = None
-    values: list[float] | None = None
+    error: _Number | None = None
+    values: list[_Number] | None = None
 
 
 class DataSet(_Record):

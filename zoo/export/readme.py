@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import yaml
 
 
+def escape(text: str) -> str:
+    """Text that Markdown shows as it stands; underscores within a word are left alone, for they mean nothing."""
+    text = " ".join(text.split())
+    return re.sub(r"[\\`*|<>\[\]]|(?<!\w)_|_(?!\w)|&(?=#?\w+;)", r"\\\g<0>", text)
+
+
+def fenced(language: str, text: str) -> str:
+    """A block of code, whose fence is longer than any in the text."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
+def _code(text: str) -> str:
+    """Code within a line, also within a table."""
+    return "`" + " ".join(text.replace("`", "'").replace("|", r"\|").split()) + "`"
+
+
 def markdown(card: Any) -> str:
     """What people read of a card."""
     shape = ", ".join("any" if size is None else str(size) for size in card.example_shape)
-    trained = f", trained on {card.data.name}: {card.data.description}" if card.data else ""
+    trained = f", trained on {escape(card.data.name)}: {escape(card.data.description)}" if card.data else ""
     configuration = yaml.safe_dump(card.model_dump(mode="json")["configuration"], sort_keys=False, allow_unicode=True)
-    names = ", ".join(f"{name} {version}" for name, version in card.versions.items())
-    return f"""# {card.name}
+    names = ", ".join(escape(f"{name} {version}") for name, version in card.versions.items())
+    return f"""# {escape(card.name)}
 
-A variational auto-encoder ({card.method}){trained}.
+A variational auto-encoder ({escape(card.method)}){trained}.
 TensorFlow alone loads it:
 
 ```python
@@ -47,14 +65,12 @@ classifier = keras.Model(x, keras.layers.Dense(10)(codes["loc"]))
 
 ## Configuration
 
-```yaml
-{configuration.rstrip()}
-```
+{fenced("yaml", configuration.rstrip())}
 
 ## Origin
 
 {"Trained and exported" if card.data else "Exported"} with {names}.
-Licence of the weights: {card.licence}. Checksum over the SavedModel's files: `{card.checksum}`.
+Licence of the weights: {escape(card.licence)}. Checksum over the SavedModel's files: `{card.checksum}`.
 """
 
 
@@ -103,16 +119,17 @@ def _endpoints(card: Any, shape: str) -> str:
             "The decoder looks at earlier entries of x: `reconstruct` gives each entry's mean given those before it in",
             "the example, `decode` and `sample` each entry's mean given the means before it.",
         ]
-    lines += [f"\nThere is no `{name}`: {reason}." for name, reason in card.left_out.items()]
+    lines += [f"\nThere is no `{name}`: {escape(reason)}." for name, reason in card.left_out.items()]
     return "\n".join(lines)
 
 
 def _data(card: Any) -> str:
     if card.data is None:
         return "Not known: the model was exported by itself."
-    splits = ", ".join(f"{role} `{split}`" for role, split in card.data.splits.items())
+    splits = ", ".join(f"{role} {_code(split)}" for role, split in card.data.splits.items())
     home = f" [Home page]({card.data.homepage})." if card.data.homepage else ""
-    return f"{card.data.name}, {splits}. Licence of the {card.noun}: {card.data.licence}.{home}"
+    licence = escape(card.data.licence)
+    return f"{escape(card.data.name)}, {splits}. Licence of the {card.noun}: {licence}.{home}"
 
 
 def _metrics(card: Any) -> str:
@@ -122,7 +139,6 @@ def _metrics(card: Any) -> str:
     for split, figures in card.metrics.items():
         for name, figure in figures.items():
             value = f"{figure.value:.4g}" + ("" if figure.error is None else f" ± {figure.error:.2g}")
-            lines.append(
-                f"| {split} | `{name}` | {value} | {figure.unit} | {figure.examples:,} | {figure.note or '–'} |"
-            )
+            unit, note = escape(figure.unit), escape(figure.note) or "–"
+            lines.append(f"| {escape(split)} | {_code(name)} | {value} | {unit} | {figure.examples:,} | {note} |")
     return "\n".join(lines)

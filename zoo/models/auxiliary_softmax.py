@@ -15,7 +15,7 @@ from zoo.models.batch import Batch, examples_of, split_index
 from zoo.models.labels import ExampleLabels
 from zoo.models.objective import Term
 from zoo.models.vae import VAE
-from zoo.parameters import Count, Counts, Size, Strength, checked
+from zoo.parameters import Count, Counts, Depth, Strength, Width, checked
 from zoo.training.live import Live
 
 _HOW = "each image's number in the training set: fit({'x': x, 'index': i}), or zoo.data.with_index(x)"
@@ -93,7 +93,7 @@ class AuxiliarySoftmaxVAE(VAE):
         self,
         encoder: keras.Model,
         decoder: keras.Model,
-        latent_dim: Count,
+        latent_dim: Width,
         *,
         examples: Count,
         alpha: Strength = 1.0,
@@ -102,8 +102,8 @@ class AuxiliarySoftmaxVAE(VAE):
         information: Literal["entropy", "cross_entropy"] = "entropy",
         cross_entropy_trains_encoder: bool = False,
         information_trains_classifier: bool = False,
-        classifier_depth: Size = 2,
-        classifier_width: Count = 500,
+        classifier_depth: Depth = 2,
+        classifier_width: Width = 500,
         classifier: keras.Model | None = None,
         **kwargs: Any,
     ) -> None:

@@ -8,7 +8,7 @@ import keras
 
 from zoo.models.objective import Term
 from zoo.models.transformed import Pair, TransformedVAE
-from zoo.parameters import Count, Strength, checked
+from zoo.parameters import Strength, Width, checked
 from zoo.training.live import Live
 
 
@@ -47,7 +47,7 @@ class ConsistencyVAE(TransformedVAE):
         self,
         encoder: keras.Model,
         decoder: keras.Model,
-        latent_dim: Count,
+        latent_dim: Width,
         *,
         consistency_lambda: Strength = 0.1,
         **kwargs: Any,

@@ -15,7 +15,7 @@ from zoo.latents.posterior import Latents
 from zoo.models.batch import Batch
 from zoo.models.objective import Term
 from zoo.models.vae import VAE
-from zoo.parameters import Count, Fraction, PositiveStrength, Size, Strength, checked
+from zoo.parameters import Fraction, PositiveStrength, Size, Strength, Width, checked
 from zoo.training.live import Live
 
 
@@ -98,7 +98,7 @@ class ContrastiveVAE(VAE):
         self,
         encoder: keras.Model,
         decoder: keras.Model,
-        latent_dim: Count,
+        latent_dim: Width,
         *,
         gamma: Strength = 1.0,
         temperature: PositiveStrength = 0.1,

@@ -15,7 +15,7 @@ from zoo.models.batch import Batch
 from zoo.models.contrastive import info_nce
 from zoo.models.objective import Term
 from zoo.models.vae import VAE
-from zoo.parameters import Count, PositiveStrength, Strength, checked, nearest
+from zoo.parameters import PositiveStrength, Strength, Width, checked, nearest
 from zoo.training.live import Live
 
 # Units of the one hidden layer between z and its projection.
@@ -112,13 +112,13 @@ class InferenceCriticVAE(VAE):
         self,
         encoder: keras.Model,
         decoder: keras.Model,
-        latent_dim: Count,
+        latent_dim: Width,
         *,
         critic: Literal["self", "neural", "hybrid"] = "self",
         critic_lambda: Strength = 1.0,
         direction: Literal["z_to_x", "x_to_z", "both"] = "z_to_x",
         side: Literal["inference", "model"] = "inference",
-        projection_dim: Count = 32,
+        projection_dim: Width = 32,
         critic_temperature: PositiveStrength = 1.0,
         shared_layer: str | None = None,
         critic_encoder: keras.Model | None = None,

@@ -12,7 +12,7 @@ from zoo.latents.posterior import Latents, Path
 from zoo.models.batch import Batch
 from zoo.models.objective import Term, weighted_sum
 from zoo.models.vae import VAE
-from zoo.parameters import Count, checked
+from zoo.parameters import Count, Width, checked
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -45,7 +45,7 @@ class IWAE(VAE):
 
     @checked
     def __init__(
-        self, encoder: keras.Model, decoder: keras.Model, latent_dim: Count, *, samples: Count = 5, **kwargs: Any
+        self, encoder: keras.Model, decoder: keras.Model, latent_dim: Width, *, samples: Count = 5, **kwargs: Any
     ) -> None:
         super().__init__(encoder, decoder, latent_dim, **kwargs)
         self.samples = samples

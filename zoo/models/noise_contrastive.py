@@ -15,7 +15,7 @@ from zoo.models.codec import Codes
 from zoo.models.objective import Term
 from zoo.models.vae import VAE
 from zoo.networks.normalization import moving_averages_kept
-from zoo.parameters import Count, NonNegative, Positive, Strength, checked
+from zoo.parameters import NonNegative, Positive, Strength, Width, checked
 from zoo.training.live import Live
 
 
@@ -96,7 +96,7 @@ class NoiseContrastiveVAE(VAE):
         self,
         encoder: keras.Model,
         decoder: keras.Model,
-        latent_dim: Count,
+        latent_dim: Width,
         *,
         delta: Strength = 0.1,
         K: Positive = 5.0,

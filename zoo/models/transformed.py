@@ -14,7 +14,7 @@ from zoo.latents.posterior import Latents
 from zoo.models.batch import Batch
 from zoo.models.objective import Term
 from zoo.models.vae import VAE
-from zoo.parameters import Count, NonNegative, checked
+from zoo.parameters import NonNegative, Width, checked
 
 
 class Pair(NamedTuple):
@@ -61,7 +61,7 @@ class TransformedVAE(VAE):
         self,
         encoder: keras.Model,
         decoder: keras.Model,
-        latent_dim: Count,
+        latent_dim: Width,
         *,
         translate: NonNegative = 2.0,
         rotate: NonNegative = 15.0,

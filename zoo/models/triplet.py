@@ -10,7 +10,7 @@ import tensorflow as tf
 from zoo import replicas
 from zoo.models.objective import Term
 from zoo.models.transformed import Pair, TransformedVAE
-from zoo.parameters import Count, NonNegative, Strength, checked
+from zoo.parameters import NonNegative, Strength, Width, checked
 from zoo.training.live import Live
 
 
@@ -46,7 +46,7 @@ class TripletVAE(TransformedVAE):
         self,
         encoder: keras.Model,
         decoder: keras.Model,
-        latent_dim: Count,
+        latent_dim: Width,
         *,
         triplet_weight: Strength = 1.0,
         margin: NonNegative = 1.0,

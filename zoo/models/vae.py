@@ -27,7 +27,7 @@ from zoo.models.checks import check_features, check_networks
 from zoo.models.codec import Codes
 from zoo.models.objective import Term
 from zoo.models.stored import Stored
-from zoo.parameters import Count, Seed, Size, Strength, checked, hyperparameters, nearest
+from zoo.parameters import Seed, Size, Strength, Width, checked, hyperparameters, nearest
 from zoo.training.live import Live
 
 
@@ -77,7 +77,7 @@ class VAE(Stored):
         self,
         encoder: keras.Model,
         decoder: keras.Model,
-        latent_dim: Count,
+        latent_dim: Width,
         likelihood: str | dict | likelihoods.Likelihood = "bernoulli",
         beta: Strength = 1.0,
         warmup_steps: Size = 0,

@@ -8,7 +8,7 @@ import keras
 from keras import layers
 
 from zoo.networks import Networks
-from zoo.parameters import Count, Size, checked
+from zoo.parameters import Depth, Width, checked
 
 
 @checked
@@ -16,9 +16,9 @@ def mlp(
     image_shape: tuple,
     latent_dim: int,
     output_activation: str = "linear",
-    depth: Size = 2,
-    decoder_depth: Size | None = None,
-    width: Count = 512,
+    depth: Depth = 2,
+    decoder_depth: Depth | None = None,
+    width: Width = 512,
     parameter_shape: tuple | None = None,
 ) -> Networks:
     """Builds an encoder and a decoder of ReLU layers.

@@ -13,7 +13,7 @@ from keras import layers
 
 from zoo.networks import Networks
 from zoo.networks.normalization import FusedBatchNormalization
-from zoo.parameters import Count, checked
+from zoo.parameters import Width, checked
 
 # (side of the decoder's first maps, how often they are doubled) by the image's size.
 _DECODERS = {28: (7, 2), 32: (8, 2), 64: (8, 3)}
@@ -24,7 +24,7 @@ def wae_conv(
     image_shape: tuple,
     latent_dim: int,
     output_activation: str = "linear",
-    filters: Count = 128,
+    filters: Width = 128,
     parameter_shape: tuple | None = None,
 ) -> Networks:
     """Builds the encoder and the decoder: 4×4 kernels, stride 2, batch normalisation and ReLU behind each.

@@ -50,8 +50,9 @@ class Jobs:
         self.workers = workers
         self.needs = needs
         self.stopping = Event()
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        console = Console(stderr=True)
+        name = TextColumn("{task.description}", markup=False)
+        columns = (name, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        console = Console(stderr=True, markup=False)
         self.bars = Progress(*columns, console=console, disable=quiet or not console.is_terminal)
         self.announce: Callable[[str], None] = (lambda text: None) if quiet else self._say
 

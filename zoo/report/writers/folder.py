@@ -12,6 +12,8 @@ from zoo.report.writers.latex import latex
 from zoo.report.writers.markdown import markdown
 
 _GENERATOR = '<meta name="generator" content="zoo report">'
+# How often a folder is looked at that other processes replace meanwhile.
+_LOOKS = 10
 _FILES = ("report.md", "report.csv", "report.tex", "report.html")
 
 
@@ -55,13 +57,29 @@ def check_replaceable(folder: Path) -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder}: is a file; a report is written as a folder")
-    page = folder / "report.html"
-    ours = page.is_file() and _GENERATOR in page.read_text(encoding="utf-8", errors="replace")[:2000]
-    for path in folder.rglob("*"):
-        inside = path.relative_to(folder).as_posix()
-        known = inside in (*_FILES, "figures") or (path.parent.name == "figures" and path.suffix in {".png", ".svg"})
-        if not ours or not known:
-            raise ValueError(f"{folder}: holds {inside}, which is no part of a report; name a new or an empty folder")
+    for _ in range(_LOOKS):
+        try:
+            stranger = _stranger(folder)
+            break
+        except FileNotFoundError:
+            # Another process has just put its report in the place of this one.
+            continue
+    else:
+        raise ValueError(f"{folder}: is being written by other processes; wait for them")
+    if stranger:
+        raise ValueError(f"{folder}: holds {stranger}, which is no part of a report; name a new or an empty folder")
     above = next(parent for parent in folder.absolute().parents if parent.exists())
     if not above.is_dir() or not os.access(above, os.W_OK):
         raise ValueError(f"{folder}: cannot be written, because {above} cannot")
+
+
+def _stranger(folder: Path) -> str | None:
+    """The first name in a folder that is no part of a report, if there is one."""
+    inside = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
+    page = inside.get("report.html")
+    ours = page is not None and _GENERATOR in page.read_text(encoding="utf-8", errors="replace")[:2000]
+    for name, path in inside.items():
+        known = name in (*_FILES, "figures") or (path.parent.name == "figures" and path.suffix in {".png", ".svg"})
+        if not ours or not known:
+            return name
+    return None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from urllib.parse import quote
 
+from zoo.export.readme import escape, fenced
 from zoo.report.columns import Column, heading, shown
 from zoo.report.content import Report, Row, RunSummary
 
@@ -45,12 +45,6 @@ def markdown(c: Report) -> str:
     if c.versions:
         lines += ["## Versions", "", ", ".join(f"{escape(k)} {escape(str(v))}" for k, v in c.versions.items()), ""]
     return "\n".join(lines).rstrip() + "\n"
-
-
-def escape(text: str) -> str:
-    """Text that Markdown shows as it stands; underscores within a word are left alone, for they mean nothing."""
-    text = " ".join(text.split())
-    return re.sub(r"[\\`*|<>\[\]]|(?<!\w)_|_(?!\w)|&(?=#?\w+;)", r"\\\g<0>", text)
 
 
 def _table(heads: Iterable[str], right: range, rows: Iterable[Iterable[str]]) -> list[str]:
@@ -101,7 +95,7 @@ def _run(row: Row, run: RunSummary) -> list[str]:
     summary = f"{row.name} on {row.data}, seed {run.seed} ({run.path})"
     for mark, name in (("&", "&amp;"), ("<", "&lt;")):
         summary = summary.replace(mark, name)
-    lines = [f"<details><summary>{summary}</summary>", "", "```yaml", run.configuration.strip(), "```", ""]
+    lines = [f"<details><summary>{summary}</summary>", "", fenced("yaml", run.configuration.strip()), ""]
     heads = ["split", "metric", "value", "unit", "examples", "note"]
     rows = ([escape(cell) for cell in line] for line in run.figures())
     return [*lines, *_table(heads, range(2, 3), rows), "", "</details>"]

@@ -2,15 +2,15 @@
 
 Keras's BackupAndRestore writes weights and epoch number one after the other into the same files: a kill between the
 two restores weights of one epoch under the number of another, and damage inside a file goes unnoticed. So a
-checkpoint here is a folder that appears whole or not at all, with a checksum, and the last two are kept.
+checkpoint here is a folder that appears whole or not at all, and the last two are kept. It holds all that a resume
+depends on, under one checksum: weights, optimiser, counters, seeds, and what was recorded of the epochs so far.
 """
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import os
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,29 +19,22 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo.files import replacing
+from zoo.files import NamedBytes, replacing
+from zoo.training.callbacks.record import Record
 
 WEIGHTS = "model.weights.h5"
 STATE = "state.json"
 
 
 class CheckpointError(RuntimeError):
-    """A checkpoint could not be written; the message names epoch and reason."""
+    """A checkpoint could not be written, or does not fit; the message is one line."""
 
 
-def _checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def require_space(directory: Path, model: keras.Model) -> None:
-    """Raises OSError where a disk has no room for a model's file: the HDF5 library crashes when it finds out itself."""
-    others = getattr(model, "player_optimizers", {}).values()
-    weights = [*model.variables, *(v for one in (model.optimizer, *others) for v in one.variables)]
-    needed = 2**20 + sum(v.numpy().nbytes for v in weights) * 5 // 4
-    if shutil.disk_usage(directory).free < needed:
-        reason = f"{os.strerror(errno.ENOSPC)} ({needed / 2**20:.0f} MiB needed)"
-        raise OSError(errno.ENOSPC, reason, str(directory))
+def _checksum(weights: bytes | memoryview, state: dict[str, Any]) -> str:
+    """Over the content of both files, the state without its own checksum."""
+    digest = hashlib.sha256(json.dumps(state, sort_keys=True).encode())
+    digest.update(weights)
+    return digest.hexdigest()
 
 
 def _seeds(model: keras.Model) -> list[keras.Variable]:
@@ -55,40 +48,75 @@ class Checkpoint(keras.callbacks.Callback):
     Args:
         directory: where the checkpoints go, a folder an epoch.
         keep: how many of the latest stay.
+        record: stands before it, and what it has recorded is saved too, so that a resume needs no other file.
 
     Raises:
         CheckpointError: weights that are not finite, or a disk that is full; the older checkpoints stay.
     """
 
-    def __init__(self, directory: Path, keep: int = 2) -> None:
+    def __init__(self, directory: Path, keep: int = 2, record: Record | None = None) -> None:
         super().__init__()
         self.directory = directory
         self.keep = keep
+        self.record = record
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Writes the checkpoint, then removes what is too old, and what a kill left half written."""
         if not all(np.isfinite(w).all() for w in self.model.get_weights()):
             raise CheckpointError(f"epoch {epoch + 1}: weights are no longer finite")
-        target = self.directory / f"epoch-{epoch + 1:04d}"
+        target = self.directory / _name(epoch + 1)
+        seeds = [[int(n) for n in seed.numpy()] for seed in _seeds(self.model)]
+        state = {"epoch": epoch + 1, "seeds": seeds, "rows": self.record.rows if self.record else []}
+        weights = NamedBytes(WEIGHTS)
+        self.model.save_weights(weights)
         try:
             with replacing(target, synced=True) as sibling:
                 sibling.mkdir()
-                require_space(sibling, self.model)
-                self.model.save_weights(sibling / WEIGHTS)
-                seeds = [[int(n) for n in seed.numpy()] for seed in _seeds(self.model)]
-                state = {"epoch": epoch + 1, "sha256": _checksum(sibling / WEIGHTS), "seeds": seeds}
-                (sibling / STATE).write_text(json.dumps(state), encoding="utf-8")
+                (sibling / WEIGHTS).write_bytes(weights.getbuffer())
+                text = json.dumps({**state, "sha256": _checksum(weights.getbuffer(), state)})
+                (sibling / STATE).write_text(text, encoding="utf-8")
         except OSError as error:
             reason = error.strerror or str(error)
             raise CheckpointError(f"epoch {epoch + 1}: cannot write the checkpoint {target}: {reason}") from None
-        # Only one process trains into a directory (`RunDirectory.locked`), so a hidden folder is nobody's.
-        for old in (*checkpoints(self.directory)[: -self.keep], *self.directory.glob(".epoch-*")):
-            shutil.rmtree(old)
+        prune(self.directory, epoch + 1, self.keep)
+
+
+def _name(epoch: int) -> str:
+    return f"epoch-{epoch:04d}"
 
 
 def checkpoints(directory: Path) -> list[Path]:
     """The complete checkpoints of a run, oldest first."""
-    return sorted(directory.glob("epoch-*"))
+    found = (path for path in directory.glob("epoch-*") if re.fullmatch(r"epoch-\d{4,9}", path.name))
+    return sorted(found, key=lambda path: int(path.name[6:]))
+
+
+def prune(directory: Path, epoch: int, keep: int = 2) -> None:
+    """Removes checkpoints that are too old, and what a kill left half written.
+
+    Only one process trains into a directory, so nothing that is half written is another's.
+
+    Args:
+        directory: of the checkpoints.
+        epoch: the latest good one.
+        keep: how many stay, with that one.
+    """
+    older = [path for path in checkpoints(directory) if int(path.name[6:]) <= epoch]
+    for old in (*older[:-keep], *directory.glob(".epoch-*")):
+        shutil.rmtree(old)
+
+
+def _read(path: Path) -> tuple[dict[str, Any], bytes]:
+    """The state and the weights of a checkpoint; raises what tells that it is damaged."""
+    state = json.loads((path / STATE).read_text(encoding="utf-8"))
+    weights = (path / WEIGHTS).read_bytes()
+    checksum = state.pop("sha256")
+    # Earlier versions took it over the weights alone.
+    if checksum != (_checksum(weights, state) if "rows" in state else hashlib.sha256(weights).hexdigest()):
+        raise ValueError("its checksum does not match")
+    if path.name != _name(state["epoch"]):
+        raise ValueError(f"it says that it is of epoch {state['epoch']}")
+    return state, weights
 
 
 def restore(directory: Path, model: keras.Model, announce: Callable[[str], None]) -> int:
@@ -108,25 +136,27 @@ def restore(directory: Path, model: keras.Model, announce: Callable[[str], None]
     found = checkpoints(directory)
     for path in reversed(found):
         try:
-            state = json.loads((path / STATE).read_text(encoding="utf-8"))
-            if _checksum(path / WEIGHTS) != state["sha256"]:
-                raise ValueError("its checksum does not match")
-            epoch, seeds = int(state["epoch"]), state["seeds"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            reason = str(error).splitlines()[0]
+            state, weights = _read(path)
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
             announce(f"checkpoint {path.name} is damaged ({reason}); going back to the one before")
             continue
         try:
             model.build_optimizers()
-            model.load_weights(path / WEIGHTS)
-            for seed, value in zip(_seeds(model), seeds, strict=True):
+            model.load_weights(NamedBytes(WEIGHTS, weights))
+            for seed, value in zip(_seeds(model), state["seeds"], strict=True):
                 seed.assign(value)
         except (OSError, ValueError, KeyError):
             raise CheckpointError(f"{path}: is whole, but of another model; was the configuration changed?") from None
-        return epoch
+        return state["epoch"]
     if found:
         announce("no good checkpoint is left; starting from the first epoch")
     return 0
+
+
+def recorded(directory: Path, epoch: int) -> list[dict[str, float]] | None:
+    """What a good checkpoint holds of the epochs behind it; None where an earlier version of the zoo wrote it."""
+    return _read(directory / _name(epoch))[0].get("rows") if epoch else []
 
 
 class Replay(keras.callbacks.Callback):

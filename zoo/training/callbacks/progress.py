@@ -28,11 +28,12 @@ class Progress(keras.callbacks.Callback):
     def __init__(self, epochs: int, console: Console | None = None) -> None:
         super().__init__()
         self.epochs = epochs
-        self.console = console or Console(stderr=True)
+        self.console = console or Console(stderr=True, markup=False)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Starts the bar."""
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        name = TextColumn("{task.description}", markup=False)
+        columns = (name, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         # Where nobody watches (a log file), the lines of the epochs are enough.
         self.bar = Bar(*columns, console=self.console, transient=True, disable=not self.console.is_terminal)
         self.task = self.bar.add_task("", total=self.params.get("steps"))
@@ -53,7 +54,7 @@ class Progress(keras.callbacks.Callback):
         shown = "  ".join(f"{_heading(name)} {logs[name]:.{digits}f}" for name, digits in SHOWN.items() if name in logs)
         seconds = time.perf_counter() - self.began
         line = f"epoch {epoch + 1}/{self.epochs}  {shown}  ({seconds:.1f} s)"
-        self.bar.console.print(line, highlight=False, soft_wrap=True)
+        self.bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Takes the bar away."""

@@ -94,15 +94,11 @@ def train(
                 )
             elif not is_whole(run.model):
                 # A kill may have come when the last epoch was done.
-                _finish(model, watchers)
+                _finish(model, watching)
             if done < recipe.epochs or not is_whole(run.model):
                 save_model(model, run.model)
         except (TrainingDivergedError, CheckpointError) as error:
-            if isinstance(error, TrainingDivergedError):
-                run.diverged.write_text(f"{error}\n", encoding="utf-8")
-            left = checkpoints(run.checkpoints)
-            kept = f"the last good checkpoint is {left[-1]}" if left else "there was no checkpoint yet"
-            raise RunError(f"{run.path}: {error}; {kept}") from None
+            raise RunError(_ended(run, error)) from None
         except OSError as error:
             raise RunError(f"{run.path}: cannot be written: {error.strerror or error}") from None
         except tf.errors.OpError as error:
@@ -112,6 +108,15 @@ def train(
                 if isinstance(watcher, callbacks.Progress):
                     watcher.stop()
     return model
+
+
+def _ended(run: RunDirectory, error: Exception) -> str:
+    """What ended a training before its time, and what is left; the doctor is told of a loss that is no number."""
+    if isinstance(error, TrainingDivergedError):
+        run.diverged.write_text(f"{error}\n", encoding="utf-8")
+    left = checkpoints(run.checkpoints)
+    kept = f"the last good checkpoint is {left[-1]}" if left else "there was no checkpoint yet"
+    return f"{run.path}: {error}; {kept}"
 
 
 def _go_back(run: RunDirectory, model: VAE, announce: Announce) -> tuple[int, list[dict[str, float]]]:

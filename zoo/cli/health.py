@@ -35,8 +35,8 @@ def doctor(
 ) -> None:
     """Say whether, where and since when the posterior has collapsed, and what helps.
 
-    Of a configuration: what its data allow, before any training. The exit code is 1 for a collapse, 0 for none, also
-    where only some units are dead.
+    Of a configuration: what its data allow, before any training; every example is read once. The exit code is 1 for a
+    collapse, 0 for none, also where only some units are dead.
     """
     more = [word for word in arguments if "=" in word and not Path(word).exists()]
     named = [word for word in arguments if word not in more]
@@ -128,17 +128,24 @@ def _configuration(name: str, changes: list[str], as_json: bool) -> bool:
     experiment = configurations.load(name, changes, resolve=False)
     load_tensorflow()
     experiment = experiment.resolved()
-    from zoo.doctor.display import show_outlook
+    from zoo.doctor.display import show_outlook, show_survey
     from zoo.doctor.outlook import foresee, to_keep, verdict
+    from zoo.doctor.survey import survey
 
-    with _waiting("looking at the training images"):
-        outlook = foresee(experiment)
+    with _waiting(f"reading the {experiment.data.kind} of all splits"):
+        found, training = survey(experiment)
+    with _waiting(f"looking at the training {experiment.data.kind}"):
+        outlook = foresee(experiment, training)
     commands = to_keep(outlook, name, changes)
     if as_json:
         content: dict[str, Any] = {
             "subject": name,
             "verdict": verdict(outlook),
             "summary": outlook.summary,
+            "data": {
+                "splits": {role: split._asdict() for role, split in found.splits.items()},
+                "warnings": found.warnings,
+            },
             **outlook._asdict(),
             "spectrum": {**outlook.spectrum._asdict(), "variances": outlook.spectrum.variances.tolist()},
             # JSON has no infinity: without a limit there is no number.
@@ -151,4 +158,5 @@ def _configuration(name: str, changes: list[str], as_json: bool) -> bool:
         print(json.dumps(content, indent=2, ensure_ascii=False))
     else:
         show_outlook(name, outlook, commands)
+        show_survey(found)
     return outlook.kept == 0

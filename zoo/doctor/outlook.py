@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import shlex
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from zoo.doctor.advice import Remedy
 from zoo.experiments.schema import Experiment
 from zoo.metrics.linear import Spectrum, beta_limits, kept_units, learned_variance, spectrum
+
+if TYPE_CHECKING:
+    from zoo.data import Examples
 
 # The principal components are those of so many images at most, and of so many values (200 MB of memory, twice).
 EXAMPLES = 10_000
@@ -64,8 +67,12 @@ class Outlook(NamedTuple):
         return f"a linear VAE would keep {some} {self.kept} of {self.latent_dim} units on these data"
 
 
-def foresee(experiment: Experiment) -> Outlook:
+def foresee(experiment: Experiment, training: Examples | None = None) -> Outlook:
     """Looks at the training split of a configuration.
+
+    Args:
+        experiment: the configuration.
+        training: its training split, where it has been read already.
 
     Raises:
         ValueError: no such data.
@@ -74,7 +81,7 @@ def foresee(experiment: Experiment) -> Outlook:
     from zoo.experiments.building import load_split
 
     model = experiment.model
-    images = load_split(experiment, "train").images
+    images = (training or load_split(experiment, "train")).images
     n, features = len(images), math.prod(images.shape[1:])
     count = min(n, EXAMPLES, max(2, VALUES // features))
     notes = []

@@ -17,7 +17,10 @@ NAMES = {
     "pictures.yaml": ["cats", "dogs"],
     "series.yaml": ["down", "up"],
     "soil.yaml": ["dry", "wet"],
-    "clothes.yaml": None,
+    "clothes.yaml": [
+        *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+        *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+    ],
 }
 
 
@@ -58,4 +61,4 @@ def test_a_file_trains_as_it_stands(command, beside, monkeypatch, name):
     assert code == 0, err
     rows = next(Path("run").rglob("images.tsv")).read_text().splitlines()[1:]
     labels = {row.split("\t")[0] for row in rows}
-    assert labels <= set(NAMES[name] or map(str, range(10))) and len(labels) > 1
+    assert labels <= set(NAMES[name]) and len(labels) > 1

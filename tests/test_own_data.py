@@ -12,7 +12,6 @@ from PIL import Image
 from zoo import data
 from zoo.data.overlap import overlaps
 from zoo.experiments import configurations
-from zoo.experiments.building import shared_examples
 from zoo.experiments.schema import ConfigurationError
 
 MODEL = {
@@ -253,6 +252,8 @@ def test_a_test_split_that_was_not_read_is_compared_by_its_rows():
 
 
 def test_the_same_picture_in_two_splits(tmp_path):
+    from zoo.experiments.building import shared_examples
+
     for split, seeds in (("train", range(6)), ("validation", (6, 3, 4)), ("test", (7, 8))):
         for number, seed in enumerate(seeds):
             picture(tmp_path / "own" / split / f"{number}.png", seed)

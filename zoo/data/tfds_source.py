@@ -96,7 +96,13 @@ def load_tfds(
         if labels is not None and label is not None:
             labels[start:stop] = batch["attributes"][label] if source.name == "celeb_a" else batch[label]
         start = stop
-    return Examples(images, labels, parts=tuple(parts))
+    return Examples(images, labels, class_names=_class_names(builder, label), parts=tuple(parts))
+
+
+def _class_names(builder: Any, label: str | None) -> tuple[str, ...]:
+    """Returns what TFDS calls the classes; nothing where it only numbers them."""
+    names = getattr(dict(builder.info.features.items()).get(label), "names", None) or []
+    return () if names == [str(number) for number in range(len(names))] else tuple(names)
 
 
 def _parts(source: Source, split: str, builder: Any) -> list[Part]:

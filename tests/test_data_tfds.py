@@ -73,6 +73,16 @@ def mnist(directory):
     return images
 
 
+def test_names_of_classes(directory):
+    # TFDS knows them by itself.
+    names = ["T-shirt/top", "Trouser", *"23456789"]
+    examples = [{"image": image, "label": index % 2} for index, image in enumerate(gray(5))]
+    features = {"image": IMAGE(shape=(28, 28, 1)), "label": LABEL(names=names)}
+    prepare(directory, "fashion_mnist", "3.0.1", features, {"train": examples})
+    found = load("fashion_mnist", "train")
+    assert found.classes().tolist() == ["T-shirt/top", "Trouser", "T-shirt/top", "Trouser", "T-shirt/top"]
+
+
 def test_order_slices_and_labels(mnist, monkeypatch):
     monkeypatch.setattr("zoo.data.tfds_source._BATCH", 64)  # several batches, the last one smaller
     examples = load("mnist", "train")
@@ -93,7 +103,9 @@ def test_split_strings_mean_what_tfds_says(split):
         (part.splitname, part.from_ or 0, sizes[part.splitname] if part.to is None else part.to)
         for part in instruction.to_absolute(infos)
     ]
-    assert [tuple(part) for part in resolve(split, sizes, "here")] == expected
+    found = resolve(split, sizes, "here")
+    assert [(part.name, part.start, part.stop) for part in found] == expected
+    assert [part.of for part in found] == [sizes[part.name] for part in found]
 
 
 @pytest.mark.parametrize("split", ["a[", "a[1:2%]", "a[::2]", "a[x:]", "a[:200%]", "", "a++b", "a[5]", "a b"])

@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import warnings
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -54,6 +55,19 @@ def say(text: str) -> None:
     print(f"zoo: {text}", file=sys.stderr)
 
 
+def _say_own_warnings() -> None:
+    """The zoo's warnings become a line each, without the line of code that gave them; others stay as they are."""
+    package, show = Path(__file__).parents[1], warnings.showwarning
+
+    def say_or_show(message: Any, category: Any, filename: str, *rest: Any, **more: Any) -> None:
+        if issubclass(category, UserWarning) and Path(filename).is_relative_to(package):
+            say(f"warning: {' '.join(str(message).split())}")
+        else:
+            show(message, category, filename, *rest, **more)
+
+    warnings.showwarning = say_or_show
+
+
 def main() -> None:
     """Runs the command line; a user's mistake is one line and exit code 2."""
     for commands in COMMANDS:
@@ -61,6 +75,7 @@ def main() -> None:
     from zoo.experiments.run_directory import RunError
     from zoo.experiments.schema import ConfigurationError
 
+    _say_own_warnings()
     if len(sys.argv) == 1:
         sys.argv.append("--help")
     try:

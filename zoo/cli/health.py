@@ -40,8 +40,9 @@ def doctor(
 ) -> None:
     """Say whether, where and since when the posterior has collapsed, and what helps.
 
-    Of a configuration: what its data allow, before any training. The exit code is 1 for a collapse or a training
-    that diverged, and 0 else, also where only some units are dead, or training was too short to tell.
+    Of a configuration: what its data allow, before any training; every example is read once. The exit code is 1 for a
+    collapse or a training that diverged, and 0 else, also where only some units are dead, or training was too short to
+    tell.
     """
     more = [word for word in arguments if "=" in word and not Path(word).exists()]
     named = [word for word in arguments if word not in more]
@@ -141,12 +142,15 @@ def _configuration(name: str, changes: list[str], steps: int, as_json: bool) -> 
     experiment = experiment.resolved()
     from zoo.cli.terminal import progress_over_tasks
     from zoo.doctor.diagnosis import FAILED
-    from zoo.doctor.display import show_outlook
+    from zoo.doctor.display import show_outlook, show_survey
     from zoo.doctor.outlook import foresee, to_keep, verdict
     from zoo.doctor.rehearsal import cures, rehearse
+    from zoo.doctor.survey import survey
 
-    with _waiting("looking at the training images"):
-        outlook = foresee(experiment)
+    with _waiting(f"reading the {experiment.data.kind} of all splits"):
+        surveyed, training = survey(experiment)
+    with _waiting(f"looking at the training {experiment.data.kind}"):
+        outlook = foresee(experiment, training)
     commands = to_keep(outlook, name, changes)
     if steps:
         with progress_over_tasks(as_json) as progress:
@@ -154,13 +158,17 @@ def _configuration(name: str, changes: list[str], steps: int, as_json: bool) -> 
             tried = rehearse(experiment, steps, report)
         outlook = outlook._replace(rehearsal=tried)
         commands = [*cures(tried, name, changes), *commands]
-    found = verdict(outlook)
+    judged = verdict(outlook)
     if as_json:
         rehearsal = outlook.rehearsal
         content: dict[str, Any] = {
             "subject": name,
-            "verdict": found,
+            "verdict": judged,
             "summary": outlook.summary,
+            "data": {
+                "splits": {role: split._asdict() for role, split in surveyed.splits.items()},
+                "warnings": surveyed.warnings,
+            },
             **outlook._asdict(),
             "spectrum": {**outlook.spectrum._asdict(), "variances": outlook.spectrum.variances.tolist()},
             "rows": [_finite(row._asdict()) for row in outlook.rows],
@@ -170,7 +178,8 @@ def _configuration(name: str, changes: list[str], steps: int, as_json: bool) -> 
         print(json.dumps(content, indent=2, ensure_ascii=False))
     else:
         show_outlook(name, outlook, commands)
-    return found in FAILED
+        show_survey(surveyed)
+    return judged in FAILED
 
 
 def _finite(content: Any) -> Any:

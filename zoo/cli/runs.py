@@ -195,8 +195,10 @@ def export(
 @app.command()
 def encode(
     export: Annotated[Path, typer.Argument(help="The directory of an export.", show_default=False)],
-    source: Annotated[str, typer.Argument(metavar="INPUT", help=".npy, .npz, a folder of images, or tfds:name/split.")],
-    to: Annotated[Path, typer.Option(help="The .npz file for loc, scale and labels.")] = Path("codes.npz"),
+    source: Annotated[
+        str, typer.Argument(metavar="INPUT", help=".npy, .npz, .csv, a folder of images, or tfds:name/split.")
+    ],
+    to: Annotated[Path, typer.Option(help="The .npz file for loc, scale, labels and names.")] = Path("codes.npz"),
     quiet: Quiet = False,
 ) -> None:
     """Encode images with an exported model."""

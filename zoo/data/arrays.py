@@ -87,7 +87,7 @@ class ArrayFile:
 
         Returns:
             Images [n, h, w, c] (a channel axis is added to [n, h, w]), uint8 or float32, or features [n, ...], float32;
-            and labels [n] or `None`.
+            and labels [n] or `None`; text is numbered by its sorted values over all splits.
 
         Raises:
             ValueError: If pixels, features or labels are not what they can be.
@@ -98,12 +98,32 @@ class ArrayFile:
         x = convert(self._array(keys.x), where=where)
         if keys.labels is None:
             return Examples(x, None)
-        labels = self._array(keys.labels)
-        if labels.ndim == 2 and labels.shape[1] == 1:  # as Keras stores CIFAR-10's
-            labels = labels[:, 0]
-        if labels.shape != x.shape[:1] or labels.dtype.kind not in "bui":
+        labels = self._labels(keys.labels)
+        if labels.shape != x.shape[:1] or labels.dtype.kind not in "buiSU":
             raise ValueError(
                 f"{self._path}: {keys.labels} must hold one integer for each of the {len(x)} {self._kind},"
-                f" got {labels.dtype} of shape {labels.shape}"
+                f" got {labels.dtype} of shape {labels.shape}; names of classes will do as well"
             )
-        return Examples(x, labels.astype(np.int64))
+        if labels.dtype.kind in "bui":
+            return Examples(x, labels.astype(np.int64))
+        classes = self._classes()
+        return Examples(x, np.searchsorted(classes, labels).astype(np.int64), class_names=tuple(classes.tolist()))
+
+    def _labels(self, key: str) -> np.ndarray:
+        """The labels of a split as the file has them, byte strings as text."""
+        labels = self._array(key)
+        if labels.ndim == 2 and labels.shape[1] == 1:  # as Keras stores CIFAR-10's
+            labels = labels[:, 0]
+        if labels.dtype.kind != "S":
+            return labels
+        try:
+            return np.char.decode(labels, "utf-8")
+        except UnicodeDecodeError:
+            raise ValueError(f"{self._path}: the text in {key} is not UTF-8") from None
+
+    def _classes(self) -> np.ndarray:
+        """The sorted names of the classes over all splits, so that a number means one class in each."""
+        named = [self._labels(keys.labels) for keys in self._keys.values() if keys.labels is not None]
+        if any(each.dtype.kind != "U" for each in named):
+            raise ValueError(f"{self._path}: labels are text in one split and numbers in another")
+        return np.unique(np.concatenate([each.ravel() for each in named]))

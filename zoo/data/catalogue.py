@@ -234,6 +234,8 @@ def check_preparation(
         raise ValueError(f"{given[0]}: is for images, and these are features")
     if label_column is not None and not str(path).lower().endswith(TABLE):
         raise ValueError(f"label_column: is for a {TABLE} file; .npz files have an array `labels`")
+    if for_images.get("skip_unreadable") and (path is None or str(path).lower().endswith((".npy", ".npz"))):
+        raise ValueError("skip_unreadable: is for a folder of pictures")
     if standardize and kind == "images":
         raise ValueError("standardize: is for features; images are brought to the unit interval anyway")
 

@@ -7,6 +7,7 @@ scikit-learn's table. `waves`: noisy sines.
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -108,4 +109,4 @@ def load_embedded(name: str, split: str) -> Examples:
     """
     parts = resolve(split, _SIZES[name], name)
     chosen = [_READERS[name]()[part.name].take(np.arange(part.start, part.stop)) for part in parts]
-    return Examples.concatenate(chosen, name)
+    return replace(Examples.concatenate(chosen, name), parts=tuple(parts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,8 @@ from zoo.data.resizing import fit, with_channels
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
 _SPLIT_FOLDERS = {"train", "validation", "test"}
+# Unreadable pictures that an error names.
+_NAMED = 10
 # Pillow's modes, by the number of channels that they become. Other modes have more than 8 bits a channel.
 _MODES = {"1": "L", "L": "L", "LA": "L", "P": "RGB", "RGB": "RGB", "RGBA": "RGB", "CMYK": "RGB", "YCbCr": "RGB"}
 
@@ -53,7 +56,13 @@ class ImageFolder:
         self.sizes = {name: len(listing.files) for name, listing in self._splits.items()}
 
     def read(
-        self, split: str, rows: np.ndarray | None = None, *, size: int | None = None, channels: int | None = None
+        self,
+        split: str,
+        rows: np.ndarray | None = None,
+        *,
+        size: int | None = None,
+        channels: int | None = None,
+        skip_unreadable: bool = False,
     ) -> Examples:
         """Decodes pictures of a split.
 
@@ -63,31 +72,77 @@ class ImageFolder:
             size: Height and width: the middle square of each picture is resized to it. `None` keeps the pictures,
                 which must then be of one size.
             channels: 1 or 3. `None` keeps the pictures, which must then be all gray or all in colour.
+            skip_unreadable: Leave out pictures that cannot be read, with a warning that says how many.
 
         Returns:
-            Images [n, h, w, c], uint8, and the numbers of the classes or `None`.
+            Images [n, h, w, c], uint8, the numbers of the classes or `None`, their names, and the files' names
+            relative to the folder.
 
         Raises:
-            ValueError: If a picture cannot be read, or differs in size or channels from the first; names the file.
+            ValueError: If pictures cannot be read, whatever their split: says how many, and which; or if one differs
+                in size or channels from the first.
         """
         listing = self._splits[split]
-        wanted = np.arange(len(listing.files)) if rows is None else rows
-        files = [listing.files[row] for row in wanted]
-        first = _decode(files[0], size, channels)
-        images = np.empty((len(files), *first.shape), np.uint8)
-        for file, target in zip(files, images, strict=True):
-            picture = _decode(file, size, channels)
-            if picture.shape != first.shape:
-                differ = "channels" if picture.shape[:2] == first.shape[:2] else "size"
+        wanted = np.arange(len(listing.files)) if rows is None else np.asarray(rows)
+        images, first, kept = np.empty(0, np.uint8), None, list[int]()
+        for row in wanted:
+            file = listing.files[row]
+            try:
+                picture = _decode(file, size, channels)
+            except _UnreadableError:
+                if skip_unreadable:
+                    continue
+                raise ValueError(self._all_unreadable()) from None
+            if first is None:
+                images, first = np.empty((len(wanted), *picture.shape), np.uint8), file
+            elif picture.shape != images.shape[1:]:
+                differ = "channels" if picture.shape[:2] == images.shape[1:3] else "size"
                 raise ValueError(
-                    f"{file} is {_size(picture)} but {files[0]} is {_size(first)} (height x width x channels):"
-                    f" give `{differ}` to bring all pictures to one"
+                    f"{file} is {_size(picture.shape)} but {first} is {_size(images.shape[1:])} (height x width x"
+                    f" channels): give `{differ}` to bring all pictures to one"
                 )
-            target[...] = picture
+            images[len(kept)] = picture
+            kept.append(int(row))
+        if not kept:
+            raise ValueError(f"{self._path}: none of the {len(wanted)} pictures of {split!r} can be read")
+        if left_out := len(wanted) - len(kept):
+            warnings.warn(
+                f"{self._path}: {left_out} of {len(wanted)} pictures of {split!r} cannot be read and are left out",
+                stacklevel=2,
+            )
+        names = np.array([self._name(listing.files[row]) for row in kept])
         if listing.classes is None:
-            return Examples(images, None)
+            return Examples(images[: len(kept)], None, names)
         number = {name: index for index, name in enumerate(self.class_names)}
-        return Examples(images, np.array([number[listing.classes[row]] for row in wanted], np.int64))
+        labels = np.array([number[listing.classes[row]] for row in kept], np.int64)
+        return Examples(images[: len(kept)], labels, names, tuple(self.class_names))
+
+    def _name(self, file: Path) -> str:
+        return file.relative_to(self._path).as_posix()
+
+    def _all_unreadable(self) -> str:
+        """One line on the pictures of all splits that cannot be read, for which every one is opened."""
+        files = [file for listing in self._splits.values() for file in listing.files]
+        reasons = {self._name(file): why for file in files if (why := _trouble(file))}
+        named = [f"{name} ({why})" for name, why in [*reasons.items()][:_NAMED]]
+        more = f", and {len(reasons) - _NAMED} more" if len(reasons) > _NAMED else ""
+        return (
+            f"{self._path}: {len(reasons)} of {len(files)} pictures cannot be read: {', '.join(named)}{more}; mend or"
+            " remove them, or go on without them: data.skip_unreadable: true"
+        )
+
+
+class _UnreadableError(Exception):
+    """A picture that cannot be read, and why."""
+
+
+def _trouble(file: Path) -> str:
+    """Why a picture cannot be read; nothing for a good one."""
+    try:
+        _decode(file, None, None)
+    except _UnreadableError as error:
+        return str(error)
+    return ""
 
 
 def _subfolders(folder: Path) -> list[Path]:
@@ -116,18 +171,25 @@ def _list_pictures(folder: Path) -> _Listing:
 
 
 def _decode(file: Path, size: int | None, channels: int | None) -> np.ndarray:
-    """Returns one picture as [h, w, c], uint8, turned as its camera says; of an animation, the first frame."""
+    """Returns one picture as [h, w, c], uint8, turned as its camera says; of an animation, the first frame.
+
+    Raises:
+        _UnreadableError: If the file is damaged, is no picture, or has more than 8 bits a channel.
+    """
     try:
         with Image.open(file) as opened:
             if opened.mode not in _MODES:
-                raise ValueError(f"{file} has pixels of mode {opened.mode}; only 8 bits a channel are supported")
+                raise _UnreadableError(f"pixels of mode {opened.mode}; only 8 bits a channel are supported")
             mode = _MODES[opened.mode] if channels is None else {1: "L", 3: "RGB"}[channels]
             picture = np.asarray(ImageOps.exif_transpose(opened).convert(mode))
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{file} cannot be read as a picture: {error}") from None
+    except UnidentifiedImageError:
+        raise _UnreadableError("no picture") from None
+    # Pillow's decoders have no one error: a damaged header may be any of these.
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise _UnreadableError(str(error) or type(error).__name__) from None
     images = picture.reshape(1, *picture.shape[:2], -1)
     return with_channels(fit(images, size), channels, where=str(file))[0]
 
 
-def _size(picture: np.ndarray) -> str:
-    return "x".join(map(str, picture.shape))
+def _size(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))

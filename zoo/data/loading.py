@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from zoo.data.examples import Examples
 from zoo.data.folders import ImageFolder
 from zoo.data.pixels import binarize_once
 from zoo.data.resizing import fit, with_channels
-from zoo.data.splits import parse, resolve
+from zoo.data.splits import Part, parse, resolve
 from zoo.data.tables import Table
 from zoo.parameters import nearest
 
@@ -32,6 +34,7 @@ def load(
     labels: str | None = None,
     kind: str | None = None,
     label_column: str | None = None,
+    skip_unreadable: bool = False,
 ) -> Examples:
     """Reads a split of a data set into memory.
 
@@ -47,10 +50,11 @@ def load(
         labels: Which labels to read, where there are several ("alphabet" of omniglot, an attribute of celeb_a).
         kind: For arrays of your own: "images" (the default), or "features", real numbers of any shape and sign.
         label_column: For a .csv file: the header of the column of labels.
+        skip_unreadable: For a folder of pictures: leave out those that cannot be read, with a warning.
 
     Returns:
         Images [n, h, w, c], uint8 (float32 for `gaussians`, and where the user's own file holds floats), or features
-        [n, ...], float32; and labels [n] or `None`.
+        [n, ...], float32; labels [n] or `None`; and the names of files, classes and columns where they are known.
 
     Raises:
         ValueError: In one line, for everything that a user can get wrong.
@@ -58,11 +62,12 @@ def load(
     chosen = source(name)
     label = _check_options(chosen, path, size, channels, binarize, labels)
     kind = kind_of(chosen, path, kind)
-    check_preparation(kind, path, {"size": size, "channels": channels, "binarize": binarize}, label_column)
+    for_images = {"size": size, "channels": channels, "binarize": binarize, "skip_unreadable": skip_unreadable or None}
+    check_preparation(kind, path, for_images, label_column)
     if chosen.name == "files":
         if path is None:
             raise ValueError("the data set 'files' needs a path: a .npy, .npz or .csv file, or a folder of pictures")
-        examples = _load_files(Path(path), split, kind, size, channels, label_column)
+        examples = _load_files(Path(path), split, kind, size, channels, label_column, skip_unreadable)
     elif chosen.tfds is not None:
         from zoo.data.tfds_source import load_tfds
 
@@ -76,7 +81,7 @@ def load(
     images = with_channels(fit(examples.images, size), channels, where=chosen.name)
     if binarize == "fixed":
         images = binarize_once(images, seed=seed, split=split, where=str(path or chosen.name))
-    return Examples(images, examples.labels)
+    return replace(examples, images=images)
 
 
 def _check_options(
@@ -104,48 +109,62 @@ def _check_options(
     return labels
 
 
-def _order(split: str, count: int) -> np.ndarray:
-    """Returns the rows of a split in the order in which it is sliced: `all` is permuted, a named split is not."""
-    if split != "all":
-        return np.arange(count)
-    return np.random.RandomState(_PERMUTATION_SEED).permutation(count)
+def _order(part: Part) -> np.ndarray:
+    """Returns the rows of a part in the order in which a split is sliced: `all` is permuted, a named split is not."""
+    if part.name != "all":
+        return np.arange(part.start, part.stop)
+    return np.random.RandomState(_PERMUTATION_SEED).permutation(part.of)[part.start : part.stop]
 
 
 def _load_files(
-    path: Path, split: str, kind: str, size: int | None, channels: int | None, label_column: str | None
+    path: Path,
+    split: str,
+    kind: str,
+    size: int | None,
+    channels: int | None,
+    label_column: str | None,
+    skip_unreadable: bool,
 ) -> Examples:
     chosen: list[Examples] = []
     if path.is_dir():
         if kind != "images":
             raise ValueError(f"{path} is a folder, which holds pictures; {kind} are in a .npy, .npz or .csv file")
         folder = ImageFolder(path)
-        for part in resolve(split, folder.sizes, str(path)):
-            rows = _order(part.name, folder.sizes[part.name])[part.start : part.stop]
-            chosen.append(folder.read(part.name, rows, size=size, channels=channels))
+        parts = resolve(split, folder.sizes, str(path))
+        for part in parts:
+            rows = _order(part)
+            chosen.append(folder.read(part.name, rows, size=size, channels=channels, skip_unreadable=skip_unreadable))
     else:
         contents = _open(path, kind, label_column)
         named = {part.name for part in parse(split)}
         whole = {name: contents.read(name) for name in contents.splits if name in named or "all" in named}
         # What is not named is not read, and so of no known size.
         sizes = {name: len(whole[name].images) if name in whole else 0 for name in contents.splits}
-        for part in resolve(split, sizes, str(path)):
-            rows = _order(part.name, sizes[part.name])[part.start : part.stop]
-            chosen.append(whole[part.name].take(rows))
-    return Examples.concatenate(chosen, str(path))
+        parts = resolve(split, sizes, str(path))
+        chosen += [whole[part.name].take(_order(part)) for part in parts]
+    return replace(Examples.concatenate(chosen, str(path)), parts=tuple(parts))
 
 
-def _open(path: Path, kind: str, label_column: str | None = None, *, labelled: bool = True) -> ArrayFile | Table:
+def _open(
+    path: Path, kind: str, label_column: str | None = None, *, labelled: bool = True, columns: Sequence[str] = ()
+) -> ArrayFile | Table:
     if not path.exists():
         raise ValueError(f"{path} does not exist")
     if path.suffix.lower() == TABLE:
-        return Table(path, label_column, labelled=labelled)
+        return Table(path, label_column, labelled=labelled, expected=columns)
     if path.suffix not in (".npy", ".npz"):
         raise ValueError(f"{path} is neither a .npy, .npz or .csv file, nor a folder of pictures")
     return ArrayFile(path, kind)
 
 
 def read(
-    source: str, shape: tuple[int, ...] | None = None, *, kind: str | None = None, label_column: str | None = None
+    source: str,
+    shape: tuple[int, ...] | None = None,
+    *,
+    kind: str | None = None,
+    label_column: str | None = None,
+    columns: Sequence[str] = (),
+    skip_unreadable: bool = False,
 ) -> Examples:
     """Reads what is to be encoded, in its own order: the INPUT of `zoo encode`.
 
@@ -156,12 +175,15 @@ def read(
             are resized to it, and a folder's pictures are turned to gray or colour; arrays must have it. `None`: any.
         kind: "images" or "features". `None`: features in a .csv file, and where the shape is no image's.
         label_column: Of a .csv file: the header of the column of labels, which is left aside where there is one.
+        columns: Of a .csv file: the names that its other columns must have, in this order; empty for any.
+        skip_unreadable: Of a folder: leave out pictures that cannot be read, with a warning.
 
     Returns:
-        Images [n, h, w, c], uint8 or float32, or features [n, ...], float32; and labels [n] or `None`.
+        Images [n, h, w, c], uint8 or float32, or features [n, ...], float32; labels [n] or `None`; and the names of
+        files, classes and columns where they are known.
 
     Raises:
-        ValueError: In one line, if there is nothing to read or it does not have the shape.
+        ValueError: In one line, if there is nothing to read or it does not have the shape or the columns.
     """
     size = channels = None
     if kind is None:
@@ -176,9 +198,9 @@ def read(
     elif Path(source).is_dir():
         if kind != "images":
             raise ValueError(f"{source} is a folder, which holds pictures; {kind} are needed")
-        examples = _read_folder(Path(source), size, channels if channels in (1, 3) else None)
+        examples = _read_folder(Path(source), size, channels if channels in (1, 3) else None, skip_unreadable)
     else:
-        examples = _read_file(source, kind, label_column)
+        examples = _read_file(source, kind, label_column, columns)
     if shape is not None and examples.images.shape[1:] != tuple(shape):
         found, wanted = ("x".join(map(str, each)) for each in (examples.images.shape[1:], shape))
         axes = " (height x width x channels)" if kind == "images" else ""
@@ -186,18 +208,18 @@ def read(
     return examples
 
 
-def _read_folder(path: Path, size: int | None, channels: int | None) -> Examples:
+def _read_folder(path: Path, size: int | None, channels: int | None, skip_unreadable: bool) -> Examples:
     folder = ImageFolder(path)
     if len(folder.sizes) > 1:
         raise ValueError(f"{path} has several splits, {', '.join(folder.sizes)}: name one of these folders")
-    return folder.read(next(iter(folder.sizes)), size=size, channels=channels)
+    return folder.read(next(iter(folder.sizes)), size=size, channels=channels, skip_unreadable=skip_unreadable)
 
 
-def _read_file(source: str, kind: str, label_column: str | None) -> Examples:
+def _read_file(source: str, kind: str, label_column: str | None, columns: Sequence[str]) -> Examples:
     path, _, split = source.rpartition(":")
     if Path(source).exists() or Path(path).suffix != ".npz":
         path, split = source, ""
-    contents = _open(Path(path), kind, label_column, labelled=False)
+    contents = _open(Path(path), kind, label_column, labelled=False, columns=columns)
     if not split and len(contents.splits) > 1:
         raise ValueError(f"{path} has several splits, {', '.join(contents.splits)}: write {path}:{contents.splits[0]}")
     if split and split not in contents.splits:

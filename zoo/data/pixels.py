@@ -67,6 +67,7 @@ def as_pixels(images: np.ndarray, *, where: str) -> np.ndarray:
         images = images[..., np.newaxis]
     check_pixels(images, where=where, unit_interval=False)
     if images.dtype.kind == "f":
+        _warn_beyond_unit_interval(images, where)
         return as_float32(images, where, "pixels")
     if images.dtype.kind == "b":
         return images.astype(np.uint8) * np.uint8(255)
@@ -77,6 +78,20 @@ def as_pixels(images: np.ndarray, *, where: str) -> np.ndarray:
             stacklevel=2,
         )
     return np.ascontiguousarray(images.astype(np.uint8, copy=False))
+
+
+def _warn_beyond_unit_interval(images: np.ndarray, where: str) -> None:
+    """Warns of floats that are on another scale than from 0, black, to 1, white."""
+    blocks = [images[start : start + BLOCK] for start in range(0, len(images), BLOCK)]
+    low, high = min(block.min() for block in blocks), max(block.max() for block in blocks)
+    if low >= 0 and high <= 1:
+        return
+    cure = "use uint8, or divide by 255" if low >= 0 and 2 < high <= 255 else "scale them to it"
+    warnings.warn(
+        f"{where}: float pixels lie in [{low:g}, {high:g}], not in [0, 1], and the networks' output does; {cure}, or"
+        " give kind: features if they are no pixels",
+        stacklevel=3,
+    )
 
 
 def to_unit_interval(x: tf.Tensor) -> tf.Tensor:

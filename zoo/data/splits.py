@@ -14,11 +14,12 @@ _PART = re.compile(r"(?P<name>[\w-]+)(\[(?P<start>-?[\d_.]+%?)?:(?P<stop>-?[\d_.
 
 
 class Part(NamedTuple):
-    """One summand of a split string: the examples `start` to `stop` (exclusive) of the split `name`."""
+    """One summand of a split string: the examples `start` to `stop` (exclusive) of the split `name`, which has `of`."""
 
     name: str
     start: int
     stop: int
+    of: int
 
 
 class _Parsed(NamedTuple):
@@ -77,7 +78,7 @@ def resolve(split: str, sizes: Mapping[str, int], where: str) -> list[Part]:
     parts: list[Part] = []
     for name, start, stop in parse(split):
         if name == "all" and "all" not in sizes and start is None and stop is None:
-            parts.extend(Part(each, 0, count) for each, count in sizes.items())
+            parts.extend(Part(each, 0, count, count) for each, count in sizes.items())
             continue
         if name not in sizes:
             raise ValueError(f"{where} has no split {name!r}; it has {', '.join(sizes) or 'none'}")
@@ -86,7 +87,7 @@ def resolve(split: str, sizes: Mapping[str, int], where: str) -> list[Part]:
         last = _position(stop, count) if stop else count
         if not (0 <= first <= count and 0 <= last <= count):
             raise ValueError(f"the split {split!r} reaches beyond the {count} examples of {name!r} in {where}")
-        parts.append(Part(name, first, last))
+        parts.append(Part(name, first, last, count))
     if not any(part.stop > part.start for part in parts):
         raise ValueError(f"the split {split!r} of {where} is empty")
     return [part for part in parts if part.stop > part.start]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import warnings
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +28,13 @@ class Table:
         label_column: The header of the column that holds the labels: whole numbers, or names of classes, which are
             numbered in their sorted order.
         labelled: Whether it must be there.
+        expected: The names of the features' columns that it must have, in this order; empty for any. A table without a
+            header cannot be held to them.
 
     Attributes:
         splits: `["all"]`.
         columns: The names of the features' columns; "column 1", "column 2" without a header.
+        named: Whether a header names them.
 
     Raises:
         ValueError: If the file is not there, is no table, has no such column, or a cell is missing or no number.
@@ -38,20 +42,33 @@ class Table:
 
     splits = ("all",)
 
-    def __init__(self, path: Path, label_column: str | None = None, *, labelled: bool = True) -> None:
+    def __init__(
+        self,
+        path: Path,
+        label_column: str | None = None,
+        *,
+        labelled: bool = True,
+        expected: Sequence[str] = (),
+    ) -> None:
         self._path = path
         header, rows, lines = self._split_header(*self._cells())
         if not labelled and label_column not in (header or []):
             label_column = None
         names = header or [f"column {number + 1}" for number in range(len(rows[0]))]
-        labels = None
+        labels, class_names = None, list[str]()
         if label_column is not None:
             at = self._find(label_column, header)
-            labels = self._classes([row.pop(at) for row in rows], label_column, lines)
-            names.pop(at)
+            labels, class_names = self._classes([row.pop(at) for row in rows], label_column, lines)
+            names = [name for index, name in enumerate(names) if index != at]
         self.columns = names
+        self.named = header is not None
+        if expected and self.named:
+            self._check_columns(expected)
         values = self._numbers(rows, lines)
-        self._examples = Examples(as_features(values, str(path)), labels)
+        columns = tuple(names) if self.named else ()
+        self._examples = Examples(
+            as_features(values, str(path)), labels, class_names=tuple(class_names), columns=columns
+        )
 
     def read(self, split: str) -> Examples:
         """Returns the whole table, whatever the split: features [n, columns], float32, and labels [n] or `None`."""
@@ -113,18 +130,36 @@ class Table:
             raise ValueError(f"{self._path}: has no column beside {label_column!r}")
         return header.index(label_column)
 
-    def _classes(self, cells: list[str], name: str, lines: list[int]) -> np.ndarray:
+    def _check_columns(self, expected: Sequence[str]) -> None:
+        """Raises ValueError for columns that are missing, too many, or in another order than expected."""
+        missing = [name for name in expected if name not in self.columns]
+        unknown = [name for name in self.columns if name not in expected]
+        if missing or unknown:
+            wrong = [
+                f"{word} {_listed(few, 5)}" for word, few in (("lacks", missing), ("has beside them", unknown)) if few
+            ]
+            raise ValueError(f"{self._path}: {' and '.join(wrong)}; the columns must be {_listed(expected, 20)}")
+        if self.columns != list(expected):
+            swapped = [pair for pair in zip(self.columns, expected, strict=False) if pair[0] != pair[1]]
+            order = f"{swapped[0][0]!r} stands where {swapped[0][1]!r} is expected" if swapped else "one is repeated"
+            raise ValueError(
+                f"{self._path}: the columns are in another order: {order}; bring them into this one:"
+                f" {_listed(expected, 20)}"
+            )
+
+    def _classes(self, cells: list[str], name: str, lines: list[int]) -> tuple[np.ndarray, list[str]]:
         absent = [line for cell, line in zip(cells, lines, strict=True) if cell.lower() in _MISSING]
         if absent:
             raise ValueError(
                 f"{self._path}: {len(absent)} labels are missing in {name!r}, the first on line {absent[0]}"
             )
         if not all(_is_number(cell) for cell in cells):
-            return np.unique(cells, return_inverse=True)[1].astype(np.int64)
+            class_names, numbers = np.unique(cells, return_inverse=True)
+            return numbers.astype(np.int64), [str(each) for each in class_names]
         for cell, line in zip(cells, lines, strict=True):
             if not float(cell).is_integer():
                 raise ValueError(f"{self._path}: line {line}: {name!r}: a label must be a whole number, got {cell!r}")
-        return np.array([int(float(cell)) for cell in cells], np.int64)
+        return np.array([int(float(cell)) for cell in cells], np.int64), []
 
     def _numbers(self, rows: list[list[str]], lines: list[int]) -> np.ndarray:
         try:
@@ -162,6 +197,10 @@ class Table:
                     f"{self._path}: a column without a name counts the rows: pandas's index? write the file with "
                     "index=False, or give the column a name"
                 )
+
+
+def _listed(names: Sequence[str], count: int) -> str:
+    return ", ".join([*map(repr, names[:count]), *(["…"] if len(names) > count else [])])
 
 
 def _is_number(cell: str) -> bool:

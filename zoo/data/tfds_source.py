@@ -13,7 +13,7 @@ import numpy as np
 from zoo.data.catalogue import Source
 from zoo.data.examples import Examples
 from zoo.data.resizing import centre_crop, fit, with_channels
-from zoo.data.splits import parse, resolve
+from zoo.data.splits import Part, parse, resolve
 
 _BATCH = 1024
 
@@ -80,9 +80,10 @@ def load_tfds(
     """
     with _without_warnings():
         builder = _prepared_builder(source)
-        count = _count(source, split, builder)
+        parts = _parts(source, split, builder)
         dataset = _open(builder, split, _features(source, label))
 
+    count = sum(part.stop - part.start for part in parts)
     side = source.shape[0] if size is None else size
     depth = source.shape[2] if channels is None else channels
     images = np.empty((count, side, side, depth), np.uint8)
@@ -95,16 +96,22 @@ def load_tfds(
         if labels is not None and label is not None:
             labels[start:stop] = batch["attributes"][label] if source.name == "celeb_a" else batch[label]
         start = stop
-    return Examples(images, labels)
+    return Examples(images, labels, class_names=_class_names(builder, label), parts=tuple(parts))
 
 
-def _count(source: Source, split: str, builder: Any) -> int:
-    """Returns the number of examples of a split string; what is wrong with it is said here, in one line."""
+def _class_names(builder: Any, label: str | None) -> tuple[str, ...]:
+    """Returns what TFDS calls the classes; nothing where it only numbers them."""
+    names = getattr(dict(builder.info.features.items()).get(label), "names", None) or []
+    return () if names == [str(number) for number in range(len(names))] else tuple(names)
+
+
+def _parts(source: Source, split: str, builder: Any) -> list[Part]:
+    """Returns which examples a split string means; what is wrong with it is said here, in one line."""
     sizes = {name: info.num_examples for name, info in builder.info.splits.items()}
     missing = {part.name for part in parse(split)} - set(sizes)
     usual = {part.name for default in source.splits.values() for part in parse(default)}
     try:
-        return sum(part.stop - part.start for part in resolve(split, sizes, f"{source.name} in {builder.data_path}"))
+        return resolve(split, sizes, f"{source.name} in {builder.data_path}")
     except ValueError as error:
         cure = f"; to prepare all of it: {_build_command(source)} --overwrite" if missing & usual else ""
         raise ValueError(f"{error}{cure}") from None

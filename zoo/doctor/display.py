@@ -10,6 +10,7 @@ from rich.table import Table
 from zoo.doctor.advice import Remedy
 from zoo.doctor.diagnosis import Diagnosis
 from zoo.doctor.outlook import Outlook, Row, verdict
+from zoo.doctor.survey import Survey
 
 STYLES = {
     "diverged": "bold red",
@@ -60,6 +61,16 @@ def show_outlook(subject: str, outlook: Outlook, commands: list[Remedy]) -> None
         _line(console, f"  • {note}")
     console.print(_spectrum(outlook) if outlook.kept is None else _limits(outlook))
     _try(console, commands)
+
+
+def show_survey(survey: Survey) -> None:
+    """Prints what was read of each split, and what is wrong with the splits."""
+    console = Console(highlight=False)
+    _line(console, "data, every example read:", "bold")
+    for line in survey.lines:
+        _line(console, f"  • {line}")
+    for warning in survey.warnings:
+        _line(console, f"  ✗ {warning}", "yellow")
 
 
 def chosen(outlook: Outlook) -> list[Row]:

@@ -12,6 +12,7 @@ from zoo.experiments.schema import Experiment
 from zoo.metrics.linear import Spectrum, beta_limits, kept_units, learned_variance, spectrum
 
 if TYPE_CHECKING:
+    from zoo.data import Examples
     from zoo.doctor.rehearsal import Rehearsal
 
 # The principal components are those of so many images at most, and of so many values (200 MB of memory, twice).
@@ -70,8 +71,12 @@ class Outlook(NamedTuple):
         return f"a linear VAE would keep {some} {self.kept} of {self.latent_dim} units on these data"
 
 
-def foresee(experiment: Experiment) -> Outlook:
+def foresee(experiment: Experiment, training: Examples | None = None) -> Outlook:
     """Looks at the training split of a configuration.
+
+    Args:
+        experiment: the configuration.
+        training: its training split, where it has been read already.
 
     Raises:
         ValueError: no such data.
@@ -80,7 +85,7 @@ def foresee(experiment: Experiment) -> Outlook:
     from zoo.experiments.building import feature_domain, load_split
 
     model = experiment.model
-    examples = load_split(experiment, "train")
+    examples = training or load_split(experiment, "train")
     images = examples.images
     n, features = len(images), math.prod(images.shape[1:])
     count = min(n, EXAMPLES, max(2, VALUES // features))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -27,21 +28,25 @@ class Features(Domain):
     Args:
         loc: a number for each entry of the last axis; 0 by default.
         scale: likewise, above 0; 1 by default.
+        columns: the name of each entry of the last axis, where a table has named them: exports hold tables to it.
 
     Raises:
-        ValueError: a scale that is not positive and finite, or another number of means than of scales.
+        ValueError: a scale that is not positive and finite, or another number of means, scales or names.
     """
 
     noun = "features"
     supports = ("real", "unit_interval")
 
-    def __init__(self, loc: Any = None, scale: Any = None) -> None:
+    def __init__(self, loc: Any = None, scale: Any = None, columns: Sequence[str] = ()) -> None:
         self.loc = None if loc is None else np.asarray(loc, np.float32)
         self.scale = None if scale is None else np.asarray(scale, np.float32)
         if self.scale is not None and not (np.isfinite(self.scale).all() and (self.scale > 0).all()):
             raise ValueError("Features: scale: must be positive and finite for every entry")
         if self.loc is not None and self.scale is not None and self.loc.shape != self.scale.shape:
             raise ValueError(f"Features: {self.loc.size} means, but {self.scale.size} scales")
+        self.columns = tuple(columns or ())
+        if self.columns and self.loc is not None and len(self.columns) != self.loc.size:
+            raise ValueError(f"Features: {self.loc.size} means, but {len(self.columns)} columns")
 
     @classmethod
     def standardising(cls, x: np.ndarray) -> Features:
@@ -126,4 +131,5 @@ class Features(Domain):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        return {name: None if (v := getattr(self, name)) is None else v.tolist() for name in ("loc", "scale")}
+        numbers = {name: None if (v := getattr(self, name)) is None else v.tolist() for name in ("loc", "scale")}
+        return numbers | ({"columns": list(self.columns)} if self.columns else {})

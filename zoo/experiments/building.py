@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import keras
 
 from zoo import data, likelihoods, models, networks
+from zoo.data.overlap import overlaps
 from zoo.experiments.schema import Experiment
 from zoo.experiments.sections import PlayerOptimizer, Train
 from zoo.models.combination import combine
@@ -18,6 +20,9 @@ from zoo.training.players import MAIN
 
 if TYPE_CHECKING:
     from zoo.domains import Domain, Features
+
+
+SPLITS = ("train", "validation", "test")
 
 
 def build_optimizer(train: Train, steps_per_epoch: float, player: str = MAIN) -> keras.optimizers.Optimizer:
@@ -71,12 +76,13 @@ def plateau(train: Train) -> list[keras.callbacks.Callback]:
 
 
 def feature_domain(experiment: Experiment, training: data.Examples) -> Features | None:
-    """What x is, with the statistics of the training split where the features are standardised; None for images."""
+    """What x is, with the training split's columns, and its statistics if it is standardised; None for images."""
     if experiment.data.kind != "features":
         return None
     from zoo.domains.features import Features
 
-    return Features(*data.statistics(training.images)) if experiment.data.standardize else Features()
+    scales = data.statistics(training.images) if experiment.data.standardize else ()
+    return Features(*scales, columns=training.columns)
 
 
 def build_model(
@@ -150,6 +156,19 @@ def _scheduled(method: type[VAE], key: str, value: Any, steps_per_epoch: int) ->
     return value
 
 
+def shared_examples(experiment: Experiment, read: Mapping[str, data.Examples]) -> list[str]:
+    """A line for each pair of splits that share examples, which makes a held-out figure a training one.
+
+    Args:
+        experiment: the configuration.
+        read: the examples of some of its splits; of the user's own images, equal ones are looked for, too.
+    """
+    section = experiment.data
+    # Binarised pixels differ between splits even where the pictures do not; others' data sets are as they are.
+    compare = section.name == "files" and section.kind == "images" and section.binarize is None
+    return overlaps({split: getattr(section, split) for split in SPLITS}, read, compare=compare)
+
+
 def load_split(experiment: Experiment, split: str) -> data.Examples:
     """The examples of `train`, `validation` or `test`; dynamic binarisation is fixed for the held-out ones.
 
@@ -171,6 +190,7 @@ def load_split(experiment: Experiment, split: str) -> data.Examples:
             binarize=binarize,
             kind=section.kind,
             label_column=section.label_column,
+            skip_unreadable=section.skip_unreadable,
         )
     except ValueError as error:
         raise ValueError(f"data.{split}: {error}") from None

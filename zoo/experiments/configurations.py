@@ -1,12 +1,14 @@
 """The YAML files of experiments: finding them, merging a file over its base, applying `--set`.
 
 A configuration may name a `base`, another configuration whose values it takes over where it has none of its own, so
-that the methods of a data set share one recipe. Only `load` needs TensorFlow, for the hyperparameters.
+that the methods of a data set share one recipe. A path in a file, `data.path` or `base`, is relative to that file; one
+in `--set` is relative to the working directory. Only `load` needs TensorFlow, for the hyperparameters.
 """
 
 from __future__ import annotations
 
 import importlib.resources
+import os
 from pathlib import Path
 from typing import Any
 
@@ -32,21 +34,25 @@ def names() -> list[str]:
     return sorted(name for name in found if not name.startswith("papers/"))
 
 
-def find(name: str) -> Path:
+def find(name: str, beside: Path = Path()) -> Path:
     """The file of a configuration, given a name under `configs/` or a path.
+
+    Args:
+        name: the name or the path.
+        beside: the folder that a relative path starts from; the working directory by default.
 
     Raises:
         ConfigurationError: there is no such file.
     """
     shipped = folder() / f"{name}.yaml"
-    for path in (shipped, Path(name)):
+    for path in (shipped, beside / Path(name).expanduser()):
         if path.is_file():
             return path
     raise ConfigurationError(f"{name}: no such configuration or file; {nearest(name, names())}")
 
 
 def parse(path: Path) -> dict[str, Any]:
-    """The content of a YAML file, its bases merged in.
+    """The content of a YAML file, its bases merged in, and the path of its data absolute.
 
     Raises:
         ConfigurationError: a file that does not parse (with the line), or bases that lead back to it.
@@ -65,10 +71,18 @@ def _parse(path: Path, files: list[Path]) -> dict[str, Any]:
         raise ConfigurationError(f"{path}: {str(error).splitlines()[0]}") from None
     if not isinstance(values, dict):
         raise ConfigurationError(f"{path}: must be a mapping with the sections data, model, train, watch")
+    data = values.get("data")
+    if isinstance(data, dict) and isinstance(data.get("path"), str) and data["path"]:
+        given = path.parent / Path(data["path"]).expanduser()
+        values["data"] = {**data, "path": os.path.abspath(given)}
     base = values.pop("base", None)
     if base is None:
         return values
-    return merge(_parse(find(str(base)), files), values)
+    try:
+        below = find(str(base), path.parent)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}: base: {error}") from None
+    return merge(_parse(below, files), values)
 
 
 def merge(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import tensorflow as tf
 from zoo import data
 from zoo.data import pipeline
 from zoo.experiments import hparams
-from zoo.experiments.building import build_model, feature_domain, load_split, plateau
+from zoo.experiments.building import build_model, feature_domain, load_split, plateau, shared_examples
 from zoo.experiments.finished import is_whole, save_model
 from zoo.experiments.run_directory import RunDirectory, RunError
 from zoo.experiments.schema import Experiment
@@ -61,6 +61,8 @@ def train(
     experiment = experiment.resolved()
     recipe = experiment.train
     examples, held_out = load_split(experiment, "train"), load_split(experiment, "validation")
+    for shared in shared_examples(experiment, {"train": examples, "validation": held_out}):
+        announce(f"warning: {shared}")
     shape = examples.images.shape[1:]
     steps = pipeline.steps_per_epoch(len(examples.images), recipe.batch_size)
     scope = (strategy or tf.distribute.get_strategy()).scope

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -23,7 +24,8 @@ class Data(Section):
 
     `kind` is known for a data set of the catalogue and for a .csv file; the user's own arrays are images unless it says
     `features`. `standardize` brings each entry of the features' last axis to mean 0 and standard deviation 1 over the
-    training split; tables are, by default, and series are not, whose channels often share a unit.
+    training split; tables are, by default, and series are not, whose channels often share a unit. `path` is absolute:
+    `configurations` knows the folder of a relative one in a YAML file; others are relative to the working directory.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Data(Section):
     kind: Literal["images", "features"] | None = None
     label_column: str | None = None
     standardize: bool | None = None
+    skip_unreadable: bool = False
 
     @model_validator(mode="after")
     def _known(self) -> Self:
@@ -62,9 +65,12 @@ class Data(Section):
             kind = kind_of(found, self.path, self.kind)
         except ValueError as error:
             raise ValueError(f"kind: {error}") from None
-        for_images = {"size": self.size, "channels": self.channels, "binarize": self.binarize}
+        skip = self.skip_unreadable or None
+        for_images = {"size": self.size, "channels": self.channels, "binarize": self.binarize, "skip_unreadable": skip}
         check_preparation(kind, self.path, for_images, self.label_column, self.standardize)
         object.__setattr__(self, "kind", kind)
+        if self.path is not None:
+            object.__setattr__(self, "path", os.path.abspath(os.path.expanduser(self.path)))
         if self.standardize is None:
             object.__setattr__(self, "standardize", is_table(found, self.path))
         return self

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,9 @@ def load_export(directory: Path) -> Any:
 def encode_file(
     export: Path, source: str, to: Path, *, batch_size: int = 256, progress: Callable[[str, float], None] | None = None
 ) -> Path:
-    """Encodes examples with an export into a .npz file with `loc`, `scale` and, where they are known, `labels`.
+    """Encodes examples with an export into a .npz file with `loc` and `scale`, [n, d] each, and what is known of them.
+
+    That is `labels` [n]; `class_names`, what the labels 0, 1, … stand for; `names` [n], the pictures' files.
 
     Args:
         export: the export's directory.
@@ -46,14 +49,16 @@ def encode_file(
         The path of the .npz file.
 
     Raises:
-        ValueError: no export, examples that it does not take, or a file that cannot be written; in one line.
+        ValueError: no export, examples that it does not take, a table without the columns of the training or with them
+            in another order, or a file that cannot be written; in one line.
     """
     card = Card.read(export)
     if to.is_dir():
         raise ValueError(f"{to}: cannot be written: a folder has this name")
     if not to.absolute().parent.is_dir():
         raise ValueError(f"{to}: cannot be written: no such folder {to.absolute().parent}")
-    x, labels = _read(source, card)
+    examples = _read(source, card)
+    x = examples.images
     loc, scale = (np.empty([len(x), card.latent_dim], np.float32) for _ in range(2))
     try:
         # Opened first, so that a place that cannot be written shows before the work is done.
@@ -66,31 +71,41 @@ def encode_file(
                 if progress:
                     progress("encoding", min(rows.stop / len(loc), 1.0))
             codes = {"loc": loc, "scale": scale}
-            if labels is not None:
-                codes["labels"] = labels
+            if examples.labels is not None:
+                codes["labels"] = examples.labels
+            if examples.class_names:
+                codes["class_names"] = np.array(examples.class_names)
+            if examples.names is not None:
+                codes["names"] = examples.names
             np.savez(file, allow_pickle=False, **codes)
     except OSError as error:
         raise ValueError(f"{to}: cannot be written: {error.strerror or error}") from None
     return to
 
 
-def _read(source: str, card: Card) -> tuple[np.ndarray, np.ndarray | None]:
-    """The examples of a source, as the export takes them, and their labels."""
+def _read(source: str, card: Card) -> data.Examples:
+    """The examples of a source, as the export takes them."""
     from zoo.domains import DOMAINS, get
 
     name = card.domain["name"]
     sizes = [size for size in card.example_shape if size is not None]
     shape = tuple(sizes) if len(sizes) == len(card.example_shape) else None
-    kind, column = (
-        ("images" if name == "images" else "features"),
-        card.configuration.get("data", {}).get("label_column"),
+    kind = "images" if name == "images" else "features"
+    section = card.configuration.get("data", {})
+    examples = data.read(
+        source,
+        shape,
+        kind=kind,
+        label_column=section.get("label_column"),
+        columns=card.domain.get("columns", ()),
+        skip_unreadable=bool(section.get("skip_unreadable")),
     )
-    x, labels = data.read(source, shape, kind=kind, label_column=column)
+    x = examples.images
     if x.dtype.name not in card.types or (card.support == "categories" and (x == np.round(x)).all()):
         x = x.astype(card.types[0])
     if name in DOMAINS:
         get(card.domain).check(x, source, card.support)
-    return x, labels
+    return replace(examples, images=x)
 
 
 def _answer(encode: Callable, x: np.ndarray, source: str) -> dict[str, Any]:

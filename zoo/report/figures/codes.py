@@ -69,7 +69,7 @@ def tsne(found: Mapping[str, tuple[np.ndarray, np.ndarray | None]], projection: 
     """Codes by class in the plane of t-SNE, side by side for several models (Lygerakis & Rueckert 2023, Fig. 3).
 
     Args:
-        found: label → (codes [n, d], class numbers [n] or None).
+        found: label → (codes [n, d], class numbers or names [n] or None).
         projection: see `plane`.
         seed: of t-SNE.
 

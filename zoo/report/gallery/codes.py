@@ -20,7 +20,7 @@ def tsne(runs: Runs, *, split: str = "test", images: int = 1000, seed: int = 0) 
     shown = chosen(runs, split, images, seed)
     require_images(shown.images, 3, "tsne", split)
     found = posteriors_of(runs, shown.images)
-    return figures.tsne({label: (q.loc, shown.labels) for label, q in found.items()}, seed=seed)
+    return figures.tsne({label: (q.loc, shown.classes()) for label, q in found.items()}, seed=seed)
 
 
 def arrows(runs: Runs, *, split: str = "test", images: int = 40, seed: int = 0, projection: str = "pca") -> Figure:

@@ -49,22 +49,26 @@ class Projector(keras.callbacks.Callback):
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Encodes the images and writes codes, labels, of images a sprite, and last the file that names them."""
         try:
-            images, labels = self.examples()
+            shown = self.examples()
+            images = shown.images
             fitting = (LARGEST // max(images.shape[1:3])) ** 2 if images.ndim == 4 else self.count
-            images = images[: min(self.count, fitting)]
-            loc = self.model.posteriors(images).loc
+            shown = shown.take(slice(min(self.count, fitting)))
+            loc = self.model.posteriors(shown.images).loc
         except ValueError as error:
             self.announce(f"no codes for TensorBoard's projector: {error}")
             return
         if np.isfinite(loc).all():
-            self._write(images, labels, loc)
+            self._write(shown, loc)
 
-    def _write(self, images: np.ndarray, labels: np.ndarray | None, loc: np.ndarray) -> None:
+    def _write(self, shown: Examples, loc: np.ndarray) -> None:
+        images = shown.images
         codes = io.StringIO()
         np.savetxt(codes, loc, fmt="%.6g", delimiter="\t")
-        rows = [f"{number}" if labels is None else f"{labels[number]}\t{number}" for number in range(len(loc))]
+        columns = {"label": shown.classes(), "image": np.arange(len(loc)), "file": shown.names}
+        known = {name: [_cell(value) for value in column] for name, column in columns.items() if column is not None}
+        rows = ["\t".join(cells) for cells in zip(*known.values(), strict=True)]
         # A table of one column has no heading there.
-        heading = [] if labels is None else ["label\timage"]
+        heading = ["\t".join(known)] if len(known) > 1 else []
         embedding = EmbeddingInfo(tensor_name="test codes", tensor_path="codes.tsv", metadata_path="images.tsv")
         pictured = self._sprite(images, embedding) if images.ndim == 4 else {}
         config = text_format.MessageToString(ProjectorConfig(embeddings=[embedding]))
@@ -87,3 +91,8 @@ class Projector(keras.callbacks.Callback):
         embedding.sprite.image_path = "images.png"
         embedding.sprite.single_image_dim.extend([images.shape[2], images.shape[1]])
         return {"images.png": sprite.getvalue()}
+
+
+def _cell(value: object) -> str:
+    """A name in a table of lines and tabs."""
+    return " ".join(str(value).split())

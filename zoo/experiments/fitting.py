@@ -61,17 +61,13 @@ def train(
     experiment = experiment.resolved()
     recipe = experiment.train
     examples, held_out = load_split(experiment, "train"), load_split(experiment, "validation")
-    for shared in shared_examples(experiment, {"train": examples, "validation": held_out}):
-        announce(f"warning: {shared}")
     shape = examples.images.shape[1:]
     steps = pipeline.steps_per_epoch(len(examples.images), recipe.batch_size)
     scope = (strategy or tf.distribute.get_strategy()).scope
     with scope():
         domain = feature_domain(experiment, examples)
         model = build_model(experiment, shape, steps, len(examples.images), domain)
-    for name, part in (("train", examples), ("validation", held_out)):
-        model.check(part.images, f"data.{name}")
-    model.check_batch(recipe.batch_size)
+    _check(model, experiment, {"train": examples, "validation": held_out}, announce)
     if not resume:
         RunDirectory.create(run.path, experiment)
     with run.locked():
@@ -110,6 +106,15 @@ def train(
                 if isinstance(watcher, callbacks.Progress):
                     watcher.stop()
     return model
+
+
+def _check(model: VAE, experiment: Experiment, splits: dict[str, data.Examples], announce: Announce) -> None:
+    """Refuses examples that the model does not take; warns of those that two splits share."""
+    for name, part in splits.items():
+        model.check(part.images, f"data.{name}")
+    model.check_batch(experiment.train.batch_size)
+    for shared in shared_examples(experiment, splits):
+        announce(f"warning: {shared}")
 
 
 def _ended(run: RunDirectory, error: Exception) -> str:

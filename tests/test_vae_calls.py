@@ -158,6 +158,11 @@ def test_gradients_that_are_never_applied_are_noticed():
         model.compute_gradients(images())
 
 
+def test_a_loop_needs_a_compiled_model():
+    with pytest.raises(ValueError, match=r"compile\(\) first"):
+        make().compute_gradients(images())
+
+
 def test_gradients_that_are_applied_twice_are_noticed():
     model = compiled()
     gradients = model.compute_gradients(images())

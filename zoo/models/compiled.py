@@ -66,19 +66,23 @@ class Compiled(Objective):
                 known = nearest(name, others) if others else "the model has no player but its own"
                 raise ValueError(f"{type(self).__name__}.compile: optimizers: no player {name!r}; {known}")
         with self.distribute_strategy.scope():
-            self.player_optimizers = {name: self._like_main(given.get(name)) for name in others}
+            self.player_optimizers = {name: self._like_main(name, given.get(name)) for name in others}
             trackers = [keras.metrics.Mean(name) for name in ("loss", *self.term_names())]
             trackers += [keras.metrics.Mean("elbo")] if self.likelihood.normalised else []
         self.__dict__["trackers"] = trackers
         self.build_optimizers()
 
-    def _like_main(self, given: Any) -> keras.optimizers.Optimizer:
+    def _like_main(self, player: str, given: Any) -> keras.optimizers.Optimizer:
         """A player's optimiser: what was given for it, or one with the main player's settings."""
         main: Any = self.optimizer
         if given is None:
             inner = getattr(main, "inner_optimizer", main)
             given = type(inner).from_config(inner.get_config())
-        given = keras.optimizers.get(given)
+        try:
+            given = keras.optimizers.get(given)
+        except ValueError as error:
+            reason = str(error).splitlines()[0]
+            raise ValueError(f"{type(self).__name__}.compile: optimizers: {player!r}: {reason}") from None
         if hasattr(main, "inner_optimizer") and not hasattr(given, "inner_optimizer"):
             given = keras.optimizers.LossScaleOptimizer(given)
         return given

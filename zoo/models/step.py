@@ -80,10 +80,12 @@ class Step(Compiled):
             update: which of the player's moves in this step, from 0: each has noise of its own.
 
         Raises:
-            ValueError: an unknown player, or more moves than it has in a step.
+            ValueError: no `compile` yet, an unknown player, or more moves than it has in a step.
             tf.errors.InvalidArgumentError: the player's last gradients were never applied: forgotten, and these would
                 have the same noise and the same step; or values that no example can have.
         """
+        if not self.compiled:
+            raise ValueError("compute_gradients: the model has no optimiser yet; call compile() first")
         x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         self.build_for(split_index(x)[0])
         known = {one.name: one for one in self.players()}

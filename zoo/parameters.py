@@ -38,8 +38,8 @@ def _not_bool(value: Any) -> Any:
 
 def _count_or_counts(value: Any) -> Any:
     values = list(value) if isinstance(value, list | tuple) else [value]
-    if not values or any(isinstance(v, bool) or not isinstance(v, int) or not 1 <= v <= 2**16 for v in values):
-        raise ValueError(f"must be a whole number from 1 to {2**16}, or a list of such numbers")
+    if not values or any(isinstance(v, bool) or not isinstance(v, int) or v < 1 for v in values):
+        raise ValueError("must be a whole number of at least 1, or a list of such numbers")
     return values if isinstance(value, list | tuple) else value
 
 

@@ -303,7 +303,7 @@ def test_both_gradients_may_be_computed_before_either_is_applied():
 def test_mistakes_are_one_line():
     with pytest.raises(ValueError, match="critic"):
         make(compiled=False).compile(optimizers={"critics": "adam"})
-    with pytest.raises(ValueError, match="optimizers: 'critic': .*adamm"):
+    with pytest.raises(ValueError, match=r"optimizers: 'critic': .*adamm"):
         make(compiled=False).compile(optimizers={"critic": "adamm"})
     model = make()
     with pytest.raises(ValueError, match=r"'actor'.*critic"):

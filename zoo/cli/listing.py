@@ -95,7 +95,7 @@ def _words(schema: dict[str, Any]) -> str:
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     limits = [f"{sign} {schema[key]:g}" for key, sign in signs.items() if key in schema]
     kind = schema.get("type", "mapping")
-    return " ".join([words.get(kind, kind), *limits])
+    return f"{words.get(kind, kind)} {' and '.join(limits)}".strip()
 
 
 def _yaml(value: Any) -> str:

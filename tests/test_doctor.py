@@ -14,8 +14,8 @@ from scipy import linalg, optimize
 
 import zoo
 from zoo import experiments, metrics
-from zoo.doctor import advice, outlook, rehearsal
-from zoo.doctor.diagnosis import diagnose
+from zoo.doctor import advice, examination, outlook, rehearsal
+from zoo.doctor.diagnosis import diagnose, suspect
 from zoo.experiments import building, configurations
 from zoo.experiments.evaluation import Measured
 from zoo.experiments.run_directory import RunDirectory, RunError
@@ -263,6 +263,9 @@ NOT_YET = figures([0.3, 0.2, 0.2], [0.1, 0.05, 0.02], 0.3, 0.02)
         (measured((2.0, 3.0, -500), (0.2, 0.3, -510), (0.3, 0.7, -500)), "collapsed"),  # it knew more before
         (measured((0.1, 0.7, -500), (0.3, 0.9, -1100), step=900), "diverged"),
         ([], "collapsed"),
+        # A table's recipe measures information every ten epochs.
+        ([{"epoch": 2, "step": 8, "val_rate": 0.7, "val_elbo": -500.0}], "undertrained"),
+        ([{"epoch": 2, "step": 800, "val_rate": 0.7, "val_elbo": -500.0}], "collapsed"),
     ],
 )
 def test_not_yet_is_told_from_no_longer(rows, verdict):
@@ -337,6 +340,23 @@ def test_methods_are_added_to_those_that_the_run_has():
     assert not any("critic,critic" in s for s in settings)
 
 
+def test_the_alarm_names_what_this_run_lacks_first():
+    plain = configurations.load("digits/vae", ["train.clip_norm=null", "model.beta=4", "train.epochs=20"])
+    assert advice.in_short(plain)[:4] == [
+        "train.clip_norm=5",
+        "model.beta=1",
+        "train.kl_warmup=4",
+        "model.method=contrastive",
+    ]
+    cured = configurations.load("digits/contrastive", ["train.kl_warmup=2", "model.beta=0"])
+    assert advice.in_short(cured)[0] == "model.method=[contrastive,critic]"
+
+
+def test_after_a_collapse_the_doctor_comes_next():
+    assert suspect([row(1, 3, 2.0), row(2, 0, 0.0)]) and suspect([row(1, 3, 0.4)])
+    assert not suspect([row(1, 0, 0.0), row(2, 3, 2.0)]) and not suspect([])
+
+
 # ── The command ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 SMALL = ["model.network={name: mlp, depth: 1, width: 64}", "model.latent_dim=3", "watch.pictures=false"]
@@ -365,6 +385,9 @@ def test_a_run_is_judged_by_the_figures_of_its_evaluation(command, trained, name
     ended, out, _ = command("doctor", path, "--json")
     found = json.loads(out)
     assert (ended, found["verdict"]) == (code, name)
+    epochs = examination.history(RunDirectory(path))
+    assert [one["step"] for one in epochs] == [epochs[0]["step"] * number for number in range(1, len(epochs) + 1)]
+    assert epochs[0]["step"] == {"healthy": 18, "collapsed": 5}[name]
     written = json.loads((path / "evaluation.json").read_text())["test"]
     assert all(written[key] == figure for key, figure in found["figures"].items())
     command("evaluate", path, "--metrics", "terms,information", "--quiet")
@@ -449,6 +472,12 @@ def test_images_that_are_binarised_anew_are_looked_at_binarised():
     assert binary.spectrum.total > 1.3 * grey.spectrum.total
 
 
+def test_a_table_is_looked_at_as_it_is_trained_on():
+    """Standardised: each of the 13 columns has variance 1, so the components have 13 in all."""
+    found = outlook.foresee(configurations.load("wine/vae")).spectrum
+    assert found.total == pytest.approx(13, rel=1e-4)
+
+
 def test_many_images_are_sampled_and_it_is_said(monkeypatch):
     monkeypatch.setattr(outlook, "EXAMPLES", 500)
     found = outlook.foresee(configurations.load("digits/vae"))
@@ -468,10 +497,10 @@ def test_the_first_steps_are_those_of_the_training(monkeypatch):
         return models[0]
 
     monkeypatch.setattr(building, "build_model", caught)
-    found = rehearsal.rehearse(experiment, 1)
+    found = rehearsal.rehearse(experiment, building.load_split(experiment, "train"), 1)
     moves = [a - b.numpy() for a, b in zip(before, models[0].trainable_variables, strict=True)]
     assert found.norms == pytest.approx([np.sqrt(sum(np.square(move).sum() for move in moves)) / 1e-4], rel=1e-3)
-    assert found.verdict == "healthy" and len(rehearsal.rehearse(experiment, 7).norms) == 7
+    assert found.verdict == "healthy" and len(found.norms) == len(found.losses) == 1
 
 
 def test_steps_that_ruin_a_training_are_foreseen(command):

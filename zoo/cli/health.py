@@ -155,7 +155,7 @@ def _configuration(name: str, changes: list[str], steps: int, as_json: bool) -> 
     if steps:
         with progress_over_tasks(as_json) as progress:
             report = None if progress is None else (lambda share: progress("first steps", share))
-            tried = rehearse(experiment, steps, report)
+            tried = rehearse(experiment, training, steps, report)
         outlook = outlook._replace(rehearsal=tried)
         commands = [*cures(tried, name, changes), *commands]
     judged = verdict(outlook)

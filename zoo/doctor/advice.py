@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from zoo.doctor.diagnosis import Diagnosis
 from zoo.experiments import configurations
 from zoo.experiments.schema import ConfigurationError, Experiment
 from zoo.models import METHODS, canonical
-
-if TYPE_CHECKING:
-    from zoo.doctor.diagnosis import Diagnosis
 
 # Of the published code of the contrastive paper, and of all configurations of the zoo.
 CLIP_NORM = 5
@@ -56,18 +54,10 @@ def remedies(diagnosis: Diagnosis, experiment: Experiment, source: str, runs: st
 
 
 def in_short(experiment: Experiment) -> list[str]:
-    """Settings against a collapse of this configuration, the likeliest first, for one line."""
+    """Settings against a collapse of this configuration, one for each remedy, the likeliest first: for one line."""
+    collapsed = Diagnosis("collapsed", "", True, False, False, False, None, [], [])
     clip = [] if experiment.train.clip_norm else [f"train.clip_norm={CLIP_NORM}"]
-    model, train = experiment.model, experiment.train
-    found = list(clip)
-    if (beta := _lower_beta(model.beta)) is not None:
-        found.append(f"model.beta={beta:g}")
-    if not train.kl_warmup:
-        found.append(f"train.kl_warmup={_warmup(train.epochs)}")
-    if model.likelihood["name"] == "gaussian" and not model.likelihood["learned"]:
-        found.append("a smaller model.likelihood.variance")
-    own = canonical(model.method)
-    return [*found, *(f"model.method={name}" for name in CURES if name not in own)]
+    return [settings[0] for _, _, settings in [*_settings(collapsed, experiment, clip), *_methods(experiment, [])]]
 
 
 def _lower_beta(beta: Any) -> float | None:
@@ -115,7 +105,8 @@ def _methods(experiment: Experiment, clip: list[str]) -> list[tuple[str, str, li
     own = canonical(experiment.model.method)
     found = []
     for name, more in CURES.items():
-        # The schema refuses, later, a method that the run has already.
+        if name in own:
+            continue
         both = name if own == ("vae",) else f"[{','.join([*own, name])}]"
         found.append((name, f"method {name}: {METHODS[name][1]}", [f"model.method={both}", *more, *clip]))
     return found

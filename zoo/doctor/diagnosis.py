@@ -40,8 +40,8 @@ DEAD = 1e-6
 VARIANCE = 0.01
 # A unit that is not dead but spends less on average than this is called faint: it moves, and says next to nothing.
 FAINT = 0.1
-# Before so many steps nothing is called a collapse that the rate does not show: healthy runs needed up to 40 steps to
-# half a nat on digits, and a few hundred where decoders are deep.
+# Before so many steps nothing is called a collapse that the rate does not show: on digits a healthy run has 0.3 nats
+# of information after 18 steps and 1.6 after 36.
 EARLY = 100
 # Nats from log n at which an estimate of mutual information says no more than that it is high.
 CEILING = 0.1
@@ -140,7 +140,7 @@ def _low(active: int, information: float) -> bool:
 
 def _learning(history: History, rate: float) -> bool:
     """Whether *not yet* is said rather than *no longer*."""
-    if not history.measured or history.lost:
+    if history.lost:
         return False
     early = history.steps is not None and history.steps < EARLY and rate >= FAINT
     return bool(history.growing) or early

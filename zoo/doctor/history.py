@@ -13,8 +13,7 @@ NATS = 0.02
 RISING = 1e-3
 # Codes that once knew so many times what they know now were lost.
 LOST = 1.5
-# An ELBO that ends below its best by more than this share of it has diverged. Worse estimates of the same model differ
-# by a hundredth of that.
+# An ELBO that ends below its best by more than this share of it has diverged.
 FALLEN = 1.0
 
 Row = dict[str, float]

@@ -124,7 +124,7 @@ def _caveats(experiment: Experiment) -> list[str]:
 
 
 def unclipped(experiment: Experiment) -> list[str]:
-    """A sentence where gradients are not clipped by any of the optimiser's limits."""
+    """A sentence where the configuration does not clip gradients."""
     if experiment.train.clip_norm is not None:
         return []
     optimizer = experiment.train.optimizer

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from zoo.doctor.advice import CLIP_NORM, Remedy, command
 from zoo.doctor.diagnosis import DEAD
 from zoo.experiments.schema import Experiment
+
+if TYPE_CHECKING:
+    from zoo.data import Examples
 
 # The decoder is looked at on so many training images.
 IMAGES = 500
@@ -65,13 +68,16 @@ class Rehearsal(NamedTuple):
         return found
 
 
-def rehearse(experiment: Experiment, steps: int, progress: Callable[[float], None] | None = None) -> Rehearsal:
+def rehearse(
+    experiment: Experiment, examples: Examples, steps: int, progress: Callable[[float], None] | None = None
+) -> Rehearsal:
     """Takes the first steps of a training, on the batches and with the noise that `zoo train` would take.
 
-    Nothing is written.
+    Nothing is written. A player that would rest in some steps moves in all of them here.
 
     Args:
         experiment: the configuration.
+        examples: its training split.
         steps: how many; an epoch at most.
         progress: is told after each step the share that was taken.
 
@@ -81,11 +87,11 @@ def rehearse(experiment: Experiment, steps: int, progress: Callable[[float], Non
     import tensorflow as tf
 
     from zoo.data import pipeline
-    from zoo.experiments.building import build_model, feature_domain, load_split
+    from zoo.experiments.building import build_model, feature_domain
     from zoo.metrics.sensitivity import decoder_sensitivity
     from zoo.training.players import MAIN
 
-    recipe, examples = experiment.train, load_split(experiment, "train")
+    recipe = experiment.train
     epoch = pipeline.steps_per_epoch(len(examples.images), recipe.batch_size)
     shape, domain = examples.images.shape[1:], feature_domain(experiment, examples)
     model = build_model(experiment, shape, epoch, len(examples.images), domain)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import keras
@@ -120,7 +121,9 @@ def _check(model: VAE, experiment: Experiment, splits: dict[str, data.Examples],
 def _ended(run: RunDirectory, error: Exception) -> str:
     """What ended a training before its time, and what is left; the doctor is told of a loss that is no number."""
     if isinstance(error, TrainingDivergedError):
-        run.diverged.write_text(f"{error}\n", encoding="utf-8")
+        # Where the disk is full, what went wrong matters more than the note on it.
+        with suppress(OSError):
+            run.diverged.write_text(f"{error}\n", encoding="utf-8")
     left = checkpoints(run.checkpoints)
     kept = f"the last good checkpoint is {left[-1]}" if left else "there was no checkpoint yet"
     return f"{run.path}: {error}; {kept}"

@@ -5,21 +5,20 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
-from pydantic import FiniteFloat, TypeAdapter, ValidationError
+from pydantic import FiniteFloat, TypeAdapter
 
-from zoo.experiments import schema
+from zoo.experiments import schema, strict_yaml
 from zoo.experiments.objectives import Direction, Objective
 from zoo.experiments.run_directory import RunDirectory, RunError
 from zoo.experiments.schema import Experiment, Section
 from zoo.files import replacing
 from zoo.parameters import Count, Seed
 
-TUNERS = ("random", "bayesian", "hyperband", "grid")
-
 Tuner = Literal["random", "bayesian", "hyperband", "grid"]
+TUNERS: tuple[Tuner, ...] = get_args(Tuner)
 
 
 class Search(Section):
@@ -139,8 +138,8 @@ class SearchDirectory:
         if not self.search.is_file():
             raise RunError(f"{self.path}: not the directory of a search (it has no {self.search.name})")
         try:
-            return Search.model_validate(yaml.safe_load(self.search.read_text(encoding="utf-8")))
-        except (yaml.YAMLError, ValidationError, UnicodeDecodeError, RecursionError):
+            return Search.model_validate(strict_yaml.load(self.search.read_text(encoding="utf-8")))
+        except ValueError:  # Neither YAML, nor text, nor what a search is.
             raise RunError(f"{self.search}: is damaged; begin the search anew in another --directory") from None
 
     def recorded(self) -> list[Trial]:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-import yaml
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from zoo.experiments.configurations import parse
@@ -131,8 +130,3 @@ def _branch(below: Any, where: str, experiment: Experiment) -> dict[str, Any]:
     if not isinstance(below, Mapping):
         raise ConfigurationError(f"{where}: must be a mapping of keys, which may be empty ({{}}), got {below!r}")
     return ranges(below, where, experiment) if below else {}
-
-
-def dump(content: Mapping[str, Any]) -> str:
-    """As YAML."""
-    return yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True)

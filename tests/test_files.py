@@ -72,6 +72,21 @@ def test_an_old_folder_that_cannot_be_put_back_is_kept(tmp_path, monkeypatch):
     assert read(kept) == "precious"
 
 
+def test_nothing_is_left_where_another_process_takes_the_new_folder_away_at_once(tmp_path, monkeypatch):
+    target, rename = tmp_path / "target", Path.rename
+    write(target, "old", folder=True)
+
+    def taken_away(old, to):
+        rename(old, to)
+        if to == target:
+            rename(target, tmp_path / "another's")
+
+    monkeypatch.setattr(Path, "rename", taken_away)
+    with replacing(target) as sibling:
+        write(sibling, "new", folder=True)
+    assert os.listdir(tmp_path) == ["another's"]
+
+
 def test_what_is_synced_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
     target, synced = tmp_path / "target", []
 

@@ -59,6 +59,7 @@ def replacing(target: Path, *, synced: bool = False) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=PARTIAL, dir=target.parent))
     new, old = folder / target.name, folder / f"{target.name}.old"
+    in_place = False
     try:
         yield new
         if synced:
@@ -67,9 +68,11 @@ def replacing(target: Path, *, synced: bool = False) -> Iterator[Path]:
             _put_folder(new, target, old)
         else:
             new.replace(target)
+        in_place = True
     finally:
-        # Where even the old one could not be put back, it stays in the hidden folder.
-        if target.exists() or not old.exists():
+        # Where even the old one could not be put back, it stays in the hidden folder. That no target is there says
+        # nothing once ours was: another process may just be putting its own there.
+        if in_place or target.exists() or not old.exists():
             shutil.rmtree(folder, ignore_errors=True)
 
 

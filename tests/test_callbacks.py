@@ -12,10 +12,10 @@ from rich.console import Console
 
 from zoo import VAE, metrics, networks
 from zoo.experiments.finished import is_whole, save_model
-from zoo.training import callbacks
-from zoo.training.callbacks import checkpoint, record
-from zoo.training.callbacks.checkpoint import CheckpointError
+from zoo.training import callbacks, checkpoints, metrics_file
+from zoo.training.callbacks import checkpoint
 from zoo.training.callbacks.nan import TrainingDivergedError
+from zoo.training.checkpoints import CheckpointError
 
 pytestmark = pytest.mark.slow
 
@@ -136,7 +136,7 @@ def test_a_checkpoint_brings_back_weights_optimiser_and_counters(tmp_path):
     model = small_model()
     model.compile(keras.optimizers.SGD(1e-3, momentum=0.9))
     model.fit(IMAGES, epochs=3, verbose=0, callbacks=[callbacks.Checkpoint(tmp_path)])
-    assert [p.name for p in checkpoint.checkpoints(tmp_path)] == ["epoch-0002", "epoch-0003"]
+    assert [p.name for p in checkpoints.checkpoints(tmp_path)] == ["epoch-0002", "epoch-0003"]
     other = small_model()
     other.compile(keras.optimizers.SGD(1e-3, momentum=0.9))
     assert checkpoint.restore(tmp_path, other, print) == 3
@@ -190,7 +190,7 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path):
     model.head.loc.bias.assign([np.inf, 0, 0])
     with pytest.raises(CheckpointError, match="epoch 2"):
         saver.on_epoch_end(1)
-    assert [p.name for p in checkpoint.checkpoints(tmp_path)] == ["epoch-0001"]
+    assert [p.name for p in checkpoints.checkpoints(tmp_path)] == ["epoch-0001"]
 
 
 @contextlib.contextmanager
@@ -255,11 +255,13 @@ def test_the_record_is_cut_back_and_a_torn_line_is_left_out(tmp_path):
     whole = path.read_bytes()
     with path.open("a") as file:
         file.write('{"epoch": 4, "lo')
-    assert [row["epoch"] for row in record.rows(path)] == [1, 2, 3]
-    assert record.rewrite(path, recorder.rows) and path.read_bytes() == whole
-    assert recorder.rows == record.rows(path) and len(recorder.rows) == 3
-    assert record.rewrite(path, recorder.rows[:1]) and record.rows(path) == [{"epoch": 1, "elbo": -1.0, "loss": 0.0}]
-    assert record.rows(tmp_path / "none.jsonl") == []
+    assert [row["epoch"] for row in metrics_file.rows(path)] == [1, 2, 3]
+    assert metrics_file.rewrite(path, recorder.rows) and path.read_bytes() == whole
+    assert recorder.rows == metrics_file.rows(path) and len(recorder.rows) == 3
+    assert metrics_file.rewrite(path, recorder.rows[:1]) and metrics_file.rows(path) == [
+        {"epoch": 1, "elbo": -1.0, "loss": 0.0}
+    ]
+    assert metrics_file.rows(tmp_path / "none.jsonl") == []
 
 
 def test_replay_brings_a_plateau_to_where_it_was():

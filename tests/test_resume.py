@@ -12,7 +12,8 @@ import pytest
 from zoo import experiments
 from zoo.experiments import configurations
 from zoo.experiments.run_directory import RunDirectory, RunError
-from zoo.training.callbacks import checkpoint, record
+from zoo.training import checkpoints, metrics_file
+from zoo.training.callbacks import checkpoint
 
 pytestmark = pytest.mark.slow
 
@@ -87,7 +88,7 @@ def assert_same(path, whole):
 
 def test_the_schedule_has_acted(uninterrupted):
     # Otherwise the test below would not notice a plateau that forgets.
-    rates = {row["learning_rate"] for row in record.rows(uninterrupted / "metrics.jsonl")}
+    rates = {row["learning_rate"] for row in metrics_file.rows(uninterrupted / "metrics.jsonl")}
     assert len(rates) > 1
 
 
@@ -108,7 +109,7 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path, uninterrupted):
     path = tmp_path / "run"
     shutil.copytree(uninterrupted, path)
     (path / "model.keras").unlink()
-    latest = checkpoint.checkpoints(path / "checkpoints")[-1]
+    latest = checkpoints.checkpoints(path / "checkpoints")[-1]
     weights = bytearray((latest / checkpoint.WEIGHTS).read_bytes())
     weights[len(weights) // 2] ^= 1
     (latest / checkpoint.WEIGHTS).write_bytes(weights)

@@ -13,15 +13,38 @@ import typer
 
 app = typer.Typer(
     name="zoo",
-    help="Regularised variational auto-encoders: train, watch, evaluate, export, encode.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
 # The modules whose import adds commands to `app`, in the order in which `zoo --help` lists them.
-COMMANDS = ("zoo.cli.runs", "zoo.cli.searches", "zoo.cli.reports", "zoo.cli.evidence", "zoo.cli.health")
+COMMANDS = (
+    "zoo.cli.training",
+    "zoo.cli.runs",
+    "zoo.cli.searches",
+    "zoo.cli.reports",
+    "zoo.cli.evidence",
+    "zoo.cli.health",
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from zoo.version import __version__
+
+        print(f"zoo {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
+    """Regularised variational auto-encoders: train, watch, evaluate, export, encode."""
+
 
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
 Run = Annotated[Path, typer.Argument(help="The directory of a run.", show_default=False)]
@@ -36,7 +59,15 @@ def fail(message: object, code: int = 2) -> NoReturn:
 
 def load_tensorflow() -> None:
     """Imports TensorFlow and TFP without their start-up notes, which no setting of theirs turns off."""
+    from zoo.cli.terminal import Stages
+
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with Stages(quiet=not sys.stderr.isatty()) as stage:
+        stage("loading TensorFlow")
+        _import_tensorflow()
+
+
+def _import_tensorflow() -> None:
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
+from rich.live import Live
 from rich.progress import Progress
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from zoo.experiments.measures import Measured
@@ -39,6 +41,41 @@ def evaluation_table(found: dict[str, Measured], title: str) -> None:
     for name, measured in found.items():
         if measured.note:
             console.print(f"{name}: {measured.note}", markup=False, soft_wrap=True)
+
+
+class Stages:
+    """What a command is doing where no bar shows it, a context: a line on standard error that goes when the next comes.
+
+    In a file, it is a line each.
+
+    Args:
+        quiet: shows nothing.
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self.console = Console(stderr=True, markup=False)
+        self.live: Live | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self("")
+
+    def __call__(self, what: str) -> None:
+        """Shows what is being done now; nothing is done that takes time if it is empty."""
+        if self.live is not None:
+            self.live.stop()
+            self.live = None
+        if self.quiet or not what:
+            return
+        if not self.console.is_terminal:
+            self.console.print(f"zoo: {what}", highlight=False, soft_wrap=True)
+            return
+        # Not drawn by a thread: rich imports while it draws, which fails in one beside other imports.
+        self.live = Live(Text(f"{what} …"), console=self.console, transient=True, auto_refresh=False)
+        self.live.start()
 
 
 @contextmanager

@@ -1,14 +1,12 @@
 """Callbacks: what they measure, when they speak, and what they stop."""
 
 import contextlib
-import io
 import resource
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from rich.console import Console
 
 from zoo import VAE, metrics, networks
 from zoo.experiments.finished import is_whole, save_model
@@ -226,17 +224,6 @@ def test_a_disk_that_is_full_in_the_middle_leaves_no_half_model(tmp_path):
     assert path.stat().st_size > 20_000 and is_whole(path)
     for a, b in zip(model.variables, keras.saving.load_model(path).variables, strict=True):
         np.testing.assert_array_equal(a.numpy(), b.numpy())
-
-
-def test_a_line_of_progress_names_the_figures_that_the_logs_have():
-    text = io.StringIO()
-    bar = callbacks.Progress(epochs=2, console=Console(file=text, width=200))
-    bar.set_params({"steps": 1})
-    bar.on_train_begin()
-    bar.on_epoch_begin(0)
-    bar.on_epoch_end(0, {"rate": 1.234, "elbo": -3.0, "val_elbo": -2.5, "val_mutual_information": 0.5})
-    bar.on_train_end()
-    assert "epoch 1/2  rate 1.23  val ELBO -2.50  val MI 0.50  (" in text.getvalue()
 
 
 def test_a_checkpoint_takes_away_what_a_kill_left(tmp_path):

@@ -119,6 +119,11 @@ def encode(
     """Encode images with an exported model."""
     if not (export / "saved_model.pb").is_file():
         fail(f"{export}: not an export (it has no saved_model.pb)")
+    if to.is_dir() or not to.absolute().parent.is_dir():
+        fail(f"--to {to}: {'is a folder' if to.is_dir() else f'no such folder {to.parent}'}; name a .npz file")
+    from zoo.experiments.precheck import check_source
+
+    check_source(source)
     load_tensorflow()
     from zoo.cli.terminal import progress_over_tasks
     from zoo.export.encoding import encode_file

@@ -71,7 +71,7 @@ class Stages:
         if self.quiet or not what:
             return
         if not self.console.is_terminal:
-            self.console.print(f"zoo: {what}", highlight=False, soft_wrap=True)
+            self.console.print(f"zoo: {what}", highlight=False, markup=False, soft_wrap=True)
             return
         # Not drawn by a thread: rich imports while it draws, which fails in one beside other imports.
         self.live = Live(Text(f"{what} …"), console=self.console, transient=True, auto_refresh=False)

@@ -47,6 +47,17 @@ def precheck(experiment: Experiment) -> None:
                 _check_batch(experiment, len(examples.images))
 
 
+def check_source(given: str) -> None:
+    """Refuses an INPUT of `zoo encode` that names no data set or is not there. Raises ValueError, in one line."""
+    if given.startswith("tfds:"):
+        name, _, _ = given.removeprefix("tfds:").rpartition("/")
+        if name:
+            source(name)
+    # FILE.npz:NAME is a split of a file.
+    elif not Path(given).exists() and not Path(given.rpartition(":")[0] or given).exists():
+        raise ValueError(f"{given} does not exist")
+
+
 def _sizes(path: Path) -> Mapping[str, int]:
     """The number of pictures in a folder, by split; nothing for an array file or a table."""
     if not path.exists():

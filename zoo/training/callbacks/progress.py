@@ -31,7 +31,7 @@ SHOWN = {
         Column("val_active_units", "active", 6, 0),
     ],
 }
-_EPOCH, _SECONDS = 9, 8
+_EPOCH, _SECONDS = 8, 7
 # How often the figures beside the bars are read, in seconds: each reading waits for the device.
 _EVERY = 0.5
 

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zoo.cli.app import Quiet, Run, app, fail, load_tensorflow, say
 from zoo.metrics.names import GROUPS
+
+if TYPE_CHECKING:
+    from zoo.experiments.run_directory import RunDirectory
+
+# Of so many latent units and more, the probes and what compares all codes take minutes on two cores.
+_MANY_UNITS = 500
 
 
 @app.command("list")
@@ -72,7 +78,8 @@ def evaluate(
 
     if theirs := directory.other_version():
         say(f"{run}: was written by version {theirs} of the zoo; this is version {__version__}")
-    with progress_over_tasks(quiet) as progress:
+    _warn_of_a_long_wait(directory)
+    with progress_over_tasks(quiet, "loading the run and its data") as progress:
         found, left_out = evaluate_run(
             run,
             split,
@@ -80,7 +87,7 @@ def evaluate(
             nll_samples=nll_samples,
             nll_images=nll_images,
             prior_variance=prior_variance,
-            progress=progress,
+            progress=progress and (lambda name, share: progress(f"measuring {name}", share)),
         )
     if as_json:
         print(json.dumps({name: measured._asdict() for name, measured in found.items()}, indent=2))
@@ -90,6 +97,17 @@ def evaluate(
         say(f"left out: {line}")
     if not chosen and not nll_samples:
         say("left out: nll: it takes long; ask for it with --nll-samples 500")
+
+
+def _warn_of_a_long_wait(run: RunDirectory) -> None:
+    """Says beforehand what will take minutes."""
+    from zoo.replicas import slow_precision
+
+    experiment = run.experiment()
+    if (units := experiment.model.latent_dim) >= _MANY_UNITS:
+        say(f"warning: {units} latent units: probes and mutual information take long; --metrics chooses among them")
+    if warning := slow_precision(experiment.train.precision):
+        say(f"warning: {warning}")
 
 
 @app.command()
@@ -128,7 +146,7 @@ def encode(
     from zoo.cli.terminal import progress_over_tasks
     from zoo.export.encoding import encode_file
 
-    with progress_over_tasks(quiet) as progress:
+    with progress_over_tasks(quiet, "loading the export and its input") as progress:
         encode_file(export, source, to, progress=progress)
     print(to)
 

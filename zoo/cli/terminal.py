@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.live import Live
-from rich.progress import Progress
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -79,14 +79,35 @@ class Stages:
 
 
 @contextmanager
-def progress_over_tasks(quiet: bool) -> Iterator[Callable[[str, float], None] | None]:
-    """A bar on standard error that is told what is being done, and the share of all that is done."""
-    console = Console(stderr=True, markup=False)
-    if quiet or not console.is_terminal:
+def progress_over_tasks(quiet: bool, loading: str = "loading") -> Iterator[Callable[[str, float], None] | None]:
+    """A bar on standard error that is told what is being done, and the share of all that is done; in a file, lines.
+
+    Args:
+        quiet: shows nothing; there is no function to tell then.
+        loading: what is done before the function is called for the first time.
+    """
+    if quiet:
         yield None
         return
-    # Drawn when it is told something, not by a thread of its own: rich imports while it draws, which fails in a thread
-    # while TensorFlow Datasets is being loaded.
-    with Progress(console=console, transient=True, auto_refresh=False) as bar:
-        number = bar.add_task("loading", total=1.0)
-        yield lambda task, done: bar.update(number, description=task, completed=done, refresh=True)
+    console = Console(stderr=True, markup=False)
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn())
+    bar = Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
+    number = bar.add_task("", total=1.0)
+    said: set[str] = set()
+
+    def tell(task: str, done: float) -> None:
+        stage("")
+        if console.is_terminal:
+            # Only now: its thread imports while it draws, which fails in one beside what is imported for loading.
+            bar.start()
+            bar.update(number, description=task, completed=done)
+        elif task not in said:
+            said.add(task)
+            console.print(f"zoo: {task}", highlight=False, markup=False, soft_wrap=True)
+
+    with Stages() as stage:
+        stage(loading)
+        try:
+            yield tell
+        finally:
+            bar.stop()

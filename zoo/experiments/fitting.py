@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from zoo import data
+from zoo import data, replicas
 from zoo.data import pipeline
 from zoo.experiments import hparams
 from zoo.experiments.building import build_model, feature_domain, load_split, plateau, shared_examples
@@ -122,6 +122,8 @@ def _check(model: VAE, experiment: Experiment, splits: dict[str, data.Examples],
     for name, part in splits.items():
         model.check(part.images, f"data.{name}")
     model.check_batch(experiment.train.batch_size)
+    if warning := replicas.slow_precision(experiment.train.precision):
+        announce(f"warning: {warning}")
     for shared in shared_examples(experiment, splits):
         announce(f"warning: {shared}")
 

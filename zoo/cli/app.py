@@ -74,7 +74,9 @@ def _import_tensorflow() -> None:
         os.dup2(nowhere, 2)
         for name in ("tensorflow", "keras", "tensorflow_probability.python.distributions"):
             importlib.import_module(name)
-        importlib.import_module("tensorflow").config.list_physical_devices()
+        tensorflow = importlib.import_module("tensorflow")
+        tensorflow.config.list_physical_devices()
+        tensorflow.get_logger().setLevel("ERROR")
     finally:
         os.dup2(kept, 2)
         os.close(kept)
@@ -87,7 +89,11 @@ def say(text: str) -> None:
 
 
 def _say_own_warnings() -> None:
-    """The zoo's warnings become a line each, without the line of code that gave them; others stay as they are."""
+    """The zoo's warnings become a line each, without the line of code that gave them.
+
+    Those of Keras and TensorFlow are about calls that the zoo makes, not about what its user did: they are left out.
+    """
+    warnings.filterwarnings("ignore", module=r"(keras|tensorflow|tensorflow_probability)(\.|$)")
     package, show = Path(__file__).parents[1], warnings.showwarning
 
     def say_or_show(message: Any, category: Any, filename: str, *rest: Any, **more: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from zoo.doctor.examination import recorded
 from zoo.experiments.run_directory import RunDirectory
 from zoo.metrics.names import TRAINING, named
 from zoo.report.columns import Column
@@ -18,7 +19,7 @@ def add_run(row: Row, run: RunDirectory, columns: list[Column]) -> None:
     """
     evaluation, text = run.evaluated(), run.config.read_text(encoding="utf-8")
     seed = run.experiment().train.seed
-    row.runs.append(RunSummary(seed, run.path.as_posix(), text, evaluation))
+    row.runs.append(RunSummary(seed, run.path.as_posix(), text, evaluation, recorded(run)))
     for column in columns:
         value = _figure_of(run, evaluation, column)
         if value is not None:
@@ -29,7 +30,7 @@ def _figure_of(run: RunDirectory, evaluation: dict[str, Any], column: Column) ->
     """A run's figure for a column, in the column's unit; None where it was not measured."""
     name = named(column.metric)
     if name.group == TRAINING:
-        from zoo.training.callbacks.record import rows
+        from zoo.training.rows import rows
 
         seconds = [row["seconds"] for row in rows(run.seconds)]
         return sum(seconds) / 3600 if seconds else None

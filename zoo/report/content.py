@@ -184,9 +184,10 @@ class Report:
         """`unit`, by column's key."""
         return {column.key: self.unit(column) for column in self.columns}
 
-    def has_printed(self, column: Column) -> bool:
-        """Whether the paper has a number in that column."""
-        return any(column.key in row.printed for row in self.rows)
+    @functools.cached_property
+    def printed_keys(self) -> frozenset[str]:
+        """The keys of the columns in which the paper has a number."""
+        return frozenset(key for row in self.rows for key in row.printed)
 
     def unit(self, column: Column) -> str:
         """`%`, or as the evaluations have it; empty where nobody measured."""

@@ -6,7 +6,7 @@ What evaluations have left, rates and pictures, is drawn without TensorFlow.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,8 +21,19 @@ if TYPE_CHECKING:
 # By the name of a row, its runs, one a seed.
 RowRuns = Mapping[str, Sequence[RunDirectory]]
 Announce = Callable[[str], None]
-# Of more rows than these a figure shows the first; in a line or a strip for each seed nobody would find a row.
-MOST_ROWS = 12
+# Of more rows or runs than these a figure shows the first, and says so: among more nobody would find a row.
+MOST_ROWS, MOST_RUNS = 12, 60
+
+
+def first_of(rows: RowRuns, runs: int | None = MOST_RUNS) -> RowRuns:
+    """The rows, and of each the seeds, that a figure shows.
+
+    Args:
+        rows: all of them.
+        runs: at most so many; None for a figure that puts seeds together.
+    """
+    shown = dict(list(rows.items())[:MOST_ROWS])
+    return {name: group[: None if runs is None else max(1, runs // len(shown))] for name, group in shown.items()}
 
 
 def seed_labels(rows: RowRuns) -> dict[str, RunDirectory]:
@@ -34,18 +45,20 @@ def seed_labels(rows: RowRuns) -> dict[str, RunDirectory]:
     }
 
 
-def rests_on(rows: RowRuns, images: str = "", of: int | None = None) -> str:
+def rests_on(rows: RowRuns, images: str = "", of: RowRuns | None = None) -> str:
     """The sentence behind a caption: how many rows, seeds and images a figure rests on.
 
     Args:
         rows: that are drawn.
         images: in words.
-        of: how many rows there are, where not all are drawn.
+        of: all rows with all seeds, where not all are drawn.
     """
-    counts = sorted({len(runs) for runs in rows.values()})
-    seeds = "one seed" if counts == [1] else f"{' or '.join(map(str, counts))} seeds"
-    whose = f"the first {len(rows)} of {of:,} rows" if of and of > len(rows) else f"{len(rows)} rows"
-    each = "" if len(rows) == 1 else f" of each of {whose}" if len(counts) == 1 else f" a row, of {whose}"
+    counts, all_of = sorted({len(runs) for runs in rows.values()}), of or rows
+    seeds = "one seed" if counts == [1] else f"{_listed(counts)} seeds"
+    if any(len(runs) < len(all_of[name]) for name, runs in rows.items()):
+        seeds = f"the first {_listed(counts)} of {_listed({len(all_of[name]) for name in rows})} seeds"
+    whose = f"the first {len(rows)} of {len(all_of):,} rows" if len(all_of) > len(rows) else f"{len(rows)} rows"
+    each = "" if len(all_of) == 1 else f" of each of {whose}" if len(counts) == 1 else f" a row, of {whose}"
     return f"{seeds}{each}{f'; {images}' if images else ''}"
 
 
@@ -87,7 +100,7 @@ def rate_per_unit(rows: RowRuns, announce: Announce) -> list[Illustration]:
     """The rate of each unit in every run, as its evaluation has it."""
     from zoo.report import figures
 
-    shown = dict(list(rows.items())[:MOST_ROWS])
+    shown = first_of(rows)
     found, images = {}, set()
     for label, run in seed_labels(shown).items():
         figure = run.figures("test").get("rate_per_unit", {})
@@ -99,7 +112,7 @@ def rate_per_unit(rows: RowRuns, announce: Announce) -> list[Illustration]:
         announce(f"no rate per unit of {', '.join(lacking)}: zoo evaluate RUN --metrics information measures it")
     if not found:
         return []
-    of = rests_on(shown, f"{_listed(images)} test images", len(rows))
+    of = rests_on(shown, f"{_listed(images)} test images", rows)
     return [_drawn("rate-per-unit", f"Rate of each latent unit, a line a seed: {of}.", figures.rate_per_unit(found))]
 
 
@@ -113,7 +126,7 @@ def drawn_images(name: str, rows: RowRuns, announce: Announce) -> list[Illustrat
     """
     from zoo.report.figures.strips import strips
 
-    shown = dict(list(rows.items())[:MOST_ROWS])
+    shown = first_of(rows)
     found: dict[str, pictures.Pictures] = {}
     for label, run in seed_labels(shown).items():
         try:
@@ -133,12 +146,12 @@ def drawn_images(name: str, rows: RowRuns, announce: Announce) -> list[Illustrat
     drawn = strips(first.originals, {label: one[1:3] for label, one in found.items()}, first.classes)
     whole = len(found) == len(seed_labels(shown))
     on = f"{len(first.originals)} test images, and as many samples"
-    of = rests_on(shown, on, len(rows)) if whole else f"{len(found)} runs, for the others left no pictures; {on}"
+    of = rests_on(shown, on, rows) if whole else f"{len(found)} runs, for the others left no pictures; {on}"
     return [_drawn(name, f"What the models make of test images, and samples of their priors: {of}.", drawn)]
 
 
-def _listed(numbers: set[int]) -> str:
-    return " or ".join(f"{number:,}" for number in sorted(numbers))
+def _listed(numbers: Iterable[int]) -> str:
+    return " or ".join(f"{number:,}" for number in sorted({*numbers}))
 
 
 def _drawn(name: str, caption: str, figure: Figure) -> Illustration:

@@ -10,10 +10,10 @@ from zoo.report import naming
 from zoo.report.columns import Column
 from zoo.report.content import Illustration, Report, Row
 from zoo.report.illustrating import (
-    MOST_ROWS,
     Announce,
     RowRuns,
     drawn_images,
+    first_of,
     illustration,
     rate_per_unit,
     rests_on,
@@ -122,7 +122,7 @@ def _row(name: str, data: str, runs: list[RunDirectory]) -> Row:
 
 def _history(rows: RowRuns, announce: Announce) -> list[Illustration]:
     """Information against the epoch, of all seeds."""
-    shown = dict(list(rows.items())[:MOST_ROWS])
+    shown = first_of(rows, None)
     # The figure puts seeds together by what their labels share.
     runs = {
         name if len(group) == 1 else f"{name} seed {run.experiment().train.seed}": run
@@ -131,7 +131,7 @@ def _history(rows: RowRuns, announce: Announce) -> list[Illustration]:
     }
     watched = sorted({run.experiment().watch.images for run in runs.values()})
     images = f"at most {' or '.join(f'{count:,}' for count in watched)} validation images"
-    caption = f"Information against the epoch, means over seeds: {rests_on(shown, images, len(rows))}."
+    caption = f"Information against the epoch, means over seeds: {rests_on(shown, images, rows)}."
     return illustration("history", "history", runs, caption, announce)
 
 

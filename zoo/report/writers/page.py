@@ -42,7 +42,7 @@ def page(c: Report) -> str:
         script=Markup(script),
         legend=legend(c),
         groups=[(name, len(columns)) for name, columns in groups(c.columns) if name],
-        heads=[(heading(column), c.has_printed(column), column.better) for column in c.columns],
+        heads=[(heading(column), column.key in c.printed_keys, column.better) for column in c.columns],
         blocks={data: [(row, _cells(c, row)) for row in c.rows if row.data == data] for data in c.data_sets()},
         notes={row.name: row.note.rstrip(".") for row in c.rows if row.note},
         tally=Counter(one.verdict for one in c.judgements),
@@ -56,7 +56,7 @@ def _cells(c: Report, row: Row) -> list[dict[str, Any]]:
     found = []
     for column in c.columns:
         pairs: list[tuple[str, Estimate | Printed | None]] = [("ours", row.estimate(column.key))]
-        pairs += [("paper", row.printed.get(column.key))] if c.has_printed(column) else []
+        pairs += [("paper", row.printed.get(column.key))] if column.key in c.printed_keys else []
         for whose, one in pairs:
             mean, _, deviation = shown(column, one[0], one[1]).partition(" ") if one else ("", "", "")
             fewer = row.of_fewer(one) if isinstance(one, Estimate) else ""

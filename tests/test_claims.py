@@ -2,8 +2,10 @@
 
 import math
 import statistics
+from dataclasses import replace
 
 import pytest
+from test_writing import COLLAPSED, HEALTHY
 
 from zoo.experiments.schema import ConfigurationError
 from zoo.papers.claims import judge, judgements, printed_verdict
@@ -11,7 +13,7 @@ from zoo.papers.differences import differences
 from zoo.papers.entries import Claim
 from zoo.papers.table import PaperTable, load
 from zoo.report.columns import Column, Estimate, Printed, shown
-from zoo.report.content import Row
+from zoo.report.content import Row, RunSummary
 
 
 def table(**changes):
@@ -35,7 +37,8 @@ def table(**changes):
 
 
 def of(**means):
-    return {row: value if isinstance(value, Estimate) else Estimate(value, None, 1) for row, value in means.items()}
+    """Of two seeds that differ by next to nothing, where nothing else is said."""
+    return {row: value if isinstance(value, Estimate) else Estimate(value, 1e-6, 2) for row, value in means.items()}
 
 
 BEST = Claim(says="A is best", metric="x", best="A")
@@ -45,23 +48,27 @@ ORDER = Claim(says="A, then B, then C", metric="x", order=["A", "B", "C"])
 @pytest.mark.parametrize(
     ("claim", "better", "found", "verdict"),
     [
-        (BEST, "higher", of(A=3.0, B=2.0), "holds"),
-        (BEST, "lower", of(A=3.0, B=2.0), "does not hold"),
-        (BEST, "higher", of(A=2.0, B=2.0), "tied"),
-        (ORDER, "higher", of(A=2.0, B=2.0, C=1.0), "tied"),
-        (ORDER, "higher", of(A=2.0, B=2.0, C=3.0), "does not hold"),
+        (BEST, "higher", of(A=3.0, B=2.0), "shown"),
+        (BEST, "lower", of(A=3.0, B=2.0), "contradicted"),
+        (BEST, "higher", of(A=2.0, B=2.0), "not shown"),
+        (ORDER, "higher", of(A=2.0, B=2.0, C=1.0), "not shown"),
+        (ORDER, "higher", of(A=2.0, B=2.0, C=3.0), "contradicted"),
+        # A single seed shows nothing, whatever the difference.
+        (BEST, "higher", of(A=Estimate(9.0, None, 1), B=2.0), "not shown"),
+        (BEST, "lower", of(A=9.0, B=Estimate(2.0, None, 1)), "not shown"),
         (BEST, "higher", of(B=2.0), "not measured"),
         (BEST, "higher", of(A=math.nan, B=2.0), "not measured"),
         (BEST, "higher", of(A=1.0, B=math.nan), "not measured"),
-        (BEST, "higher", of(A=1.0, B=math.nan, C=0.5), "holds"),
+        (BEST, "higher", of(A=1.0, B=math.nan, C=0.5), "shown"),
         (BEST, "higher", of(A=2.0), "not measured"),
-        (ORDER, "lower", of(A=1.0, B=2.0, C=3.0), "holds"),
-        (ORDER, "lower", of(A=1.0, B=3.0, C=2.0), "does not hold"),
+        (ORDER, "lower", of(A=1.0, B=2.0, C=3.0), "shown"),
+        (ORDER, "lower", of(A=1.0, B=3.0, C=2.0), "contradicted"),
         (ORDER, "lower", of(A=1.0, B=3.0), "not measured"),
-        # √(0.4²/4 + 0.3²/4) = 0.25: a gap of 0.24 is within, one of 0.26 is not.
-        (BEST, "higher", of(A=Estimate(2.24, 0.4, 4), B=Estimate(2.0, 0.3, 4)), "within the noise"),
-        (BEST, "higher", of(A=Estimate(2.26, 0.4, 4), B=Estimate(2.0, 0.3, 4)), "holds"),
-        (BEST, "higher", of(A=Estimate(1.99, 0.4, 4), B=Estimate(2.0, 0.3, 4)), "does not hold"),
+        # √(0.4²/4 + 0.3²/4) = 0.25: a gap of 0.49 is under two of them, one of 0.51 is not, either way round.
+        (BEST, "higher", of(A=Estimate(2.49, 0.4, 4), B=Estimate(2.0, 0.3, 4)), "not shown"),
+        (BEST, "higher", of(A=Estimate(2.51, 0.4, 4), B=Estimate(2.0, 0.3, 4)), "shown"),
+        (BEST, "higher", of(A=Estimate(1.51, 0.4, 4), B=Estimate(2.0, 0.3, 4)), "not shown"),
+        (BEST, "higher", of(A=Estimate(1.49, 0.4, 4), B=Estimate(2.0, 0.3, 4)), "contradicted"),
     ],
 )
 def test_a_claim_is_judged_by_order_and_noise(claim, better, found, verdict):
@@ -70,20 +77,38 @@ def test_a_claim_is_judged_by_order_and_noise(claim, better, found, verdict):
 
 def test_a_verdict_names_the_numbers_that_it_rests_on():
     verdict, because = judge(ORDER, "higher", of(A=3.0, B=1.0, C=2.0))
-    assert verdict == "does not hold" and because == "C (2) against B (1)"
+    assert verdict == "contradicted" and because == "C (2) against B (1)"
+    noisy = judge(BEST, "higher", of(A=Estimate(2.49, 0.4, 4), B=Estimate(2.0, 0.3, 4)))[1]
+    assert noisy == "A (2.49) against B (2): 0.49 apart, two standard errors are 0.5"
     assert "A" in judge(ORDER, "higher", of(B=1.0, C=2.0))[1]
 
 
 def test_a_row_of_our_own_does_not_refute_the_paper_but_is_named():
     verdict, because = judge(BEST, "higher", of(A=3.0, B=2.0), of(C=4.0, D=1.0))
-    assert verdict == "holds" and "C" in because and "D" not in because
+    assert verdict == "shown" and "C" in because and "D" not in because
+
+
+@pytest.mark.parametrize(("state", "verdict"), [(False, "shown"), (True, "not shown"), (None, "not shown")])
+def test_a_collapsed_model_wins_nothing_and_loses_as_any_other(state, verdict):
+    found = of(A=0.1, B=2.0)
+    assert judge(BEST, "lower", found, collapsed={"A": state, "B": False})[0] == verdict
+    assert judge(BEST, "lower", found, collapsed={"A": False, "B": state})[0] == "shown"
+    contrary = judge(BEST, "higher", found, collapsed={"A": False, "B": state})[0]
+    assert contrary == ("contradicted" if verdict == "shown" else verdict)
 
 
 def test_judgements_leave_rows_of_the_zoos_recipe_out_of_the_papers_claim():
-    found = judgements(table(), [Row("A", "digits", {"mutual_information": [2.0, 4.0]}),
-                                 Row("B", "digits", {"mutual_information": [1.0, 1.0]}),
-                                 Row("C", "digits", {"mutual_information": [9.0]})])  # fmt: skip
-    assert [(one.data, one.verdict, one.printed) for one in found] == [("digits", "holds", "holds")]
+    runs = [RunSummary(seed, "", "", {}, HEALTHY) for seed in range(2)]
+    rows = [Row("A", "digits", {"mutual_information": [3.0, 3.1]}, runs=runs),
+            Row("B", "digits", {"mutual_information": [1.0, 1.0]}, runs=runs),
+            Row("C", "digits", {"mutual_information": [9.0]}, runs=runs)]  # fmt: skip
+    found = judgements(table(), rows)
+    # The paper prints no spread there.
+    assert [(one.data, one.verdict, one.printed) for one in found] == [("digits", "shown", "not shown")]
+    assert found[0].printed_because == "A (3) against B (1): a spread over seeds is missing"
+    for seeds in (1, 2):
+        ill = [RunSummary(0, "", "", {}, COLLAPSED), *runs][:seeds]
+        assert judgements(table(), [replace(rows[0], runs=ill), rows[1]])[0].verdict == "not shown"
     assert "C" in found[0].because
 
 
@@ -91,20 +116,24 @@ def test_a_best_row_says_which_of_the_papers_rows_it_was_not_compared_with():
     rows = [Row("A", "digits", {"mutual_information": [2.0]}), Row("B", "digits", {"mutual_information": [1.0]})]
     printed = {"digits": {"A": [1, 3, None], "B": [2, 1, 90], "D": [1, 2, 3]}}
     found = judgements(table(rows={"A": {}, "B": {}, "D": {}}, printed=printed), rows)
-    assert found[0].verdict == "holds" and found[0].because.endswith("; not measured: D; one seed")
+    assert found[0].verdict == "not shown" and found[0].because.endswith("; not measured: D")
 
 
 def test_the_printed_numbers_are_judged_by_the_same_rule():
     claim = Claim(says="B is best", metric="mutual_information", best="B")
-    assert printed_verdict(table(), claim, table().columns[1], "digits") == "does not hold"
-    assert printed_verdict(table(), claim, table().columns[1], "mnist") == "not printed"
+    found = table(printed={"digits": {"A": [1, "3 ± 0.2", None], "B": [2, "1 ± 0.1", 90]}})
+    assert printed_verdict(found, claim, found.columns[1], "digits") == ("contradicted", "A (3) against B (1)")
+    assert printed_verdict(found, claim, found.columns[1], "mnist") == ("not printed", "")
+    assert printed_verdict(table(), claim, found.columns[1], "digits")[0] == "not shown", "no spread is printed"
+    alone = found.model_copy(update={"seeds": 1})
+    assert printed_verdict(alone, claim, found.columns[1], "digits")[0] == "not shown", "one seed"
 
 
 def test_estimates_are_mean_and_sample_deviation():
     row = Row("A", "digits", {"rate": [1.0, 2.0, 6.0], "nll": [5.0]})
     assert row.estimate("rate") == Estimate(3.0, pytest.approx(statistics.stdev([1, 2, 6])), 3)
     assert row.estimate("rate").standard_error == pytest.approx(math.sqrt(7) / math.sqrt(3))
-    assert row.estimate("nll") == Estimate(5.0, None, 1) and row.estimate("nll").standard_error == 0
+    assert row.estimate("nll") == Estimate(5.0, None, 1) and math.isnan(row.estimate("nll").standard_error)
     assert row.estimate("mutual_information") is None
     assert shown(Column(metric="rate", header="KL", digits=1), 3.04, 0.16) == "3.0 (0.2)"
     assert shown(Column(metric="rate", header="KL"), 3.04, None) == "3.04"

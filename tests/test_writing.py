@@ -5,12 +5,15 @@ import io
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
+from zoo.doctor.diagnosis import Diagnosis
 from zoo.report.columns import Column, Printed, heading
 from zoo.report.content import Illustration, Judgement, Report, Row, RunSummary
+from zoo.report.legend import legend
 from zoo.report.writers.csv import csv as as_csv
 from zoo.report.writers.folder import write
 from zoo.report.writers.latex import escape, latex
@@ -32,9 +35,13 @@ PNG = bytes.fromhex(
 )
 
 
+HEALTHY = Diagnosis("healthy", "", False, False, False, False, None, [], [])
+COLLAPSED = HEALTHY._replace(verdict="collapsed", posterior=True)
+
+
 def a_report() -> Report:
-    """Two data sets; one row with two seeds, one with one, one that cannot run, one that the paper does not have."""
-    run = RunSummary(0, "runs/one", "model:\n  method: vae  # a & b\n", EVALUATION)
+    """Two data sets; two rows with two seeds, one that cannot run, one with one seed that the paper does not have."""
+    run = RunSummary(0, "runs/one", "model:\n  method: vae  # a & b\n", EVALUATION, HEALTHY)
     rows = [
         Row(
             "VAE <script>alert(1)</script>",
@@ -46,8 +53,8 @@ def a_report() -> Report:
         Row(
             "γ = 0.1 & x|y",
             "my_digits",
-            {"rate": [4.5], "sum_of_squares": [9.0], "knn_accuracy@validation": [44.996]},
-            runs=[run],
+            {"rate": [4.5], "sum_of_squares": [9.0, 9.02], "knn_accuracy@validation": [44.996, 44.996]},
+            runs=[run, replace(run, seed=1)],
             recipe="zoo",
             note="clipped, 5 %",
         ),
@@ -61,8 +68,8 @@ def a_report() -> Report:
         columns=[RATE, SQUARES, KNN],
         rows=rows,
         judgements=[
-            Judgement("VAE has the best KNN", "my_digits", "within the noise", "45 against 44", "not measured"),
-            Judgement("VAE <b>wins</b>", "mnist", "does not hold", "a|b", "holds"),
+            Judgement("VAE has the best KNN", "my_digits", "not shown", "45 against 44", "not measured"),
+            Judgement("VAE <b>wins</b>", "mnist", "contradicted", "a|b", "shown", "1 against 2"),
         ],
         differs=["train.epochs: 1 instead of 200.", "<i>No</i> views."],
         illustrations=[Illustration("map", "A map & more", PNG, SVG), Illustration("second map", "Two", PNG, SVG)],
@@ -85,23 +92,26 @@ def test_csv_has_a_line_for_each_figure_at_full_precision() -> None:
     assert first == {
         "data": "my_digits",
         "row": "VAE <script>alert(1)</script>",
-        "recipe": "printed",
         "column": "rate",
         "header": "KL(q(z|x) ‖ p(z))",
         "mean": "1.5",
         "deviation": repr(0.5**0.5),
         "seeds": "2",
+        "best": "",
+        "collapsed": "no",
+        "status": "",
+        "recipe": "printed",
         "printed_mean": "1.25",
         "printed_deviation": "0.5",
         "unit": "nats",
-        "status": "",
     }
     assert (second["printed_mean"], second["printed_deviation"], second["unit"]) == ("-10.0", "", "squared pixels")
     assert (third["column"], third["mean"], third["unit"]) == ("knn_accuracy@validation", "45.0", "%")
     assert (third["printed_mean"], third["printed_deviation"]) == ("", "")
-    one_seed = lines[5]
-    assert (one_seed["row"], one_seed["mean"], one_seed["deviation"]) == ("γ = 0.1 & x|y", "44.996", "")
+    one_seed = lines[3]
+    assert (one_seed["row"], one_seed["mean"], one_seed["deviation"]) == ("γ = 0.1 & x|y", "4.5", "")
     assert (one_seed["seeds"], one_seed["recipe"]) == ("1", "zoo")
+    assert [line["best"] for line in lines[:6]] == ["", "", "noise", "", "yes", ""]
     absent = lines[6]
     assert (absent["mean"], absent["seeds"], absent["printed_mean"]) == ("", "0", "100.0")
     assert absent["status"] == "not in the zoo yet: method info"
@@ -113,10 +123,13 @@ def test_markdown_sets_ours_above_the_papers() -> None:
     assert rows_of(block) == [
         ["", "KL(q(z|x) ‖ p(z))", "SSE", "KNN (%)", "seeds", "recipe", "note"],
         ["---", "---:", "---:", "---:", "---", "---", "---"],
-        # 45.00 and 44.996 print the same: both are best.
-        ["VAE <script>alert(1)</script>", "1.50 (0.71)", "10.2 (0.4)", "**45.00** (7.07)", "2 seeds", "printed", ""],
+        # 45.00 and 44.996 print the same: neither is best.
+        ["VAE <script>alert(1)</script>", "1.50 (0.71)", "10.2 (0.4)", "45.00 (7.07)", "2 seeds", "printed", ""],
         ["↳ paper", "1.25 (0.50)", "-10.0", "", "", "", ""],
-        ["γ = 0.1 & x|y", "4.50", "**9.0**", "**45.00**", "one seed", "the zoo's", "clipped, 5 %"],
+        [
+            *("γ = 0.1 & x|y", "4.50 [1 of 2 seeds]", "**9.0** (0.0)", "45.00 (0.00)", "2 seeds", "the zoo's"),
+            "clipped, 5 %",
+        ],
         ["Info*VAE", "–", "–", "–", "–", "printed", "not in the zoo yet: method info"],
         ["↳ paper", "100.00", "", "", "", "", ""],
     ]
@@ -133,10 +146,10 @@ def test_a_report_on_ones_own_runs_has_no_recipes() -> None:
 
 def test_markdown_has_claims_differences_figures_and_runs() -> None:
     text = markdown(a_report())
-    claims = text[text.index("## Claims") : text.index("## What differed")]
+    claims = text[text.index("## Claims") : text.index("## What differed from the paper")]
     assert rows_of(claims)[2:] == [
-        ["VAE has the best KNN", "my_digits", "≈ within the noise", "45 against 44", "– not measured"],
-        ["VAE <b>wins</b>", "mnist", "✗ does not hold", "a|b", "✓ holds"],
+        ["VAE has the best KNN", "my_digits", "≈ not shown", "45 against 44", "– not measured"],
+        ["VAE <b>wins</b>", "mnist", "✗ contradicted", "a|b", "✓ shown: 1 against 2"],
     ]
     assert "- train.epochs: 1 instead of 200.\n- \\<i\\>No\\</i\\> views.\n" in text
     assert "![Two](figures/second%20map.png)" in text
@@ -153,12 +166,15 @@ def test_markdown_has_claims_differences_figures_and_runs() -> None:
 
 def test_legend_names_units_and_seeds() -> None:
     c = a_report()
-    assert c.legend() == (
+    assert legend(c) == [
         "Mean (standard deviation over seeds), one seed or 2 seeds. In nats; SSE: squared pixels. "
-        "Bold: the best of our own figures on a data set."
-    )
-    assert "Bold" not in replace(c, rows=c.rows[2:]).legend()
-    assert "In nats" not in replace(c, columns=[SQUARES]).legend()
+        "Measured on 12,000 test examples.",
+        "Bold: the best of our own figures on a data set, ahead of every other row by at least two standard errors of "
+        "the difference over seeds.",
+    ]
+    assert "Bold" not in " ".join(legend(replace(c, rows=c.rows[2:])))
+    assert "In nats" not in legend(replace(c, columns=[SQUARES]))[0]
+    assert legend(replace(c, unsaid="β = 1."))[1] == "β = 1."
 
 
 def test_headings_have_one_percent_sign() -> None:
@@ -176,12 +192,16 @@ def test_seeds_in_words() -> None:
 
 def test_best_is_among_the_measured_by_the_columns_sense() -> None:
     c = a_report()
-    assert c.best(SQUARES, "my_digits") == {"γ = 0.1 & x|y"}
-    assert c.best(SQUARES.model_copy(update={"better": "higher"}), "my_digits") == {"VAE <script>alert(1)</script>"}
-    assert c.best(RATE, "my_digits") == set()
-    assert c.best(RATE.model_copy(update={"better": "lower"}), "mnist") == set(), "nothing to be better than"
+
+    def best(column: Column, data: str = "my_digits", rows: Sequence[Row] = c.rows) -> str:
+        return replace(c, columns=[column], rows=list(rows)).standings[column.key, data].best
+
+    assert best(SQUARES) == "γ = 0.1 & x|y"
+    assert best(SQUARES.model_copy(update={"better": "higher"})) == "VAE <script>alert(1)</script>"
+    assert best(RATE) == ""
+    assert best(RATE.model_copy(update={"better": "lower"}), "mnist") == "", "nothing to be better than"
     broken = Row("broken", "my_digits", {"sum_of_squares": [float("nan")]})
-    assert replace(c, rows=[broken, *c.rows]).best(SQUARES, "my_digits") == {"γ = 0.1 & x|y"}
+    assert best(SQUARES, rows=[broken, *c.rows]) == "γ = 0.1 & x|y"
 
 
 def test_latex_has_rows_of_equal_width() -> None:
@@ -192,15 +212,15 @@ def test_latex_has_rows_of_equal_width() -> None:
         r" & KL(q(z\textbar{}x) $\|$ p(z)) & SSE & KNN (\%) & seeds \\",
         r"\multicolumn{5}{l}{\emph{my\_digits}} \\",
         r"VAE \textless{}script\textgreater{}alert(1)\textless{}/script\textgreater{}"
-        r" & 1.50 (0.71) & 10.2 (0.4) & \textbf{45.00} (7.07) & 2 seeds \\",
+        r" & 1.50 (0.71) & 10.2 (0.4) & 45.00 (7.07) & 2 seeds \\",
         r"\quad paper & 1.25 (0.50) & $-$10.0 &  &  \\",
-        r"$\gamma$ = 0.1 \& x\textbar{}y & 4.50 & \textbf{9.0} & \textbf{45.00} & one seed \\",
+        r"$\gamma$ = 0.1 \& x\textbar{}y & 4.50 {[}1 of 2 seeds] & \textbf{9.0} (0.0) & 45.00 (0.00) & 2 seeds \\",
         r"Info{*}VAE & \multicolumn{4}{l}{\emph{not in the zoo yet: method info}} \\",
         r"\quad paper & 100.00 &  &  &  \\",
         r"\multicolumn{5}{l}{\emph{mnist}} \\",
         r"VAE & $-$3.00 & -- & -- & one seed \\",
     ]
-    assert r"VAE has the best KNN & my\_digits & within the noise & not measured \\" in claims
+    assert r"VAE has the best KNN & my\_digits & not shown & not measured \\" in claims
     assert r"$\gamma$ = 0.1 \& x\textbar{}y: the zoo's recipe; clipped, 5 \%" in text
     assert "% Needs \\usepackage{booktabs}." in text
 

@@ -30,7 +30,6 @@ def report(
     directories = [RunDirectory.open(run) for run in runs]
     check(directories)
     check_replaceable(to)
-    load_tensorflow()
     write(side_by_side(directories, _command(), say), to)
     print(to / "report.html")
 

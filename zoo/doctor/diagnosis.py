@@ -90,6 +90,11 @@ class Diagnosis(NamedTuple):
     findings: list[str]
     units: list[Unit]
 
+    @property
+    def symptom(self) -> bool:
+        """Whether codes or decoder have collapsed by the figures, be it too early for the verdict or not."""
+        return self.posterior or self.decoder
+
 
 def diagnose(figures: dict[str, Measured], rows: Sequence[Row] = ()) -> Diagnosis:
     """Judges the figures of an evaluation.

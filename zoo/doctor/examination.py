@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from zoo.doctor.diagnosis import FIGURES, VECTORS
+from zoo.doctor.diagnosis import FIGURES, VECTORS, Diagnosis, diagnose
 from zoo.experiments.run_directory import RunDirectory, RunError
 
 if TYPE_CHECKING:
@@ -46,14 +46,32 @@ def examine_run(path: Path) -> dict[str, Measured]:
 
     run = RunDirectory.open(path)
     known = run.figures(SPLIT)
-    # Figures that an older zoo wrote lack some, or the values of each unit.
-    if not all(name in known and (name not in VECTORS or known[name].get("values")) for name in FIGURES):
+    if not _complete(known):
         evaluate(path, SPLIT, only=GROUPS)
         known = run.figures(SPLIT)
     if missing := [name for name in FIGURES if name not in known]:
         raise RunError(f"{path}: cannot be judged: its {SPLIT} images give no {' and no '.join(missing)}")
     # Without what a newer zoo may have added.
     return {name: Measured(*map(known[name].get, Measured._fields)) for name in FIGURES}
+
+
+def recorded(run: RunDirectory) -> Diagnosis | None:
+    """The diagnosis of a finished run by what its evaluation holds already; None where that lacks a figure.
+
+    Raises:
+        RunError: a damaged evaluation.
+    """
+    from zoo.experiments.measures import Measured
+
+    known = run.figures(SPLIT)
+    if not _complete(known):
+        return None
+    return diagnose({name: Measured(*map(known[name].get, Measured._fields)) for name in FIGURES}, history(run))
+
+
+def _complete(known: dict[str, Any]) -> bool:
+    """Whether figures suffice; those that an older zoo wrote lack some, or the values of each unit."""
+    return all(name in known and (name not in VECTORS or known[name].get("values")) for name in FIGURES)
 
 
 def examine_model(path: Path, experiment: Experiment) -> dict[str, Measured]:

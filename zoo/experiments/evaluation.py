@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from zoo import data
-from zoo.experiments import measures
+from zoo.experiments import measures, pictures
 from zoo.experiments.building import load_split
 from zoo.experiments.finished import load_model
 from zoo.experiments.measures import Measured, Subject, groups_to_measure
@@ -119,6 +120,8 @@ def lines(left_out: Mapping[str, str]) -> list[str]:
 def evaluate(path: Path, split: str = "test", **arguments: Any) -> tuple[dict[str, Measured], dict[str, str]]:
     """Evaluates a finished run on a split, and keeps figures and reasons in its `evaluation.json`.
 
+    On the test split, what the model makes of a few images is kept beside them, for reports.
+
     Args:
         path: the run's directory.
         split: `train`, `validation` or `test`.
@@ -144,8 +147,21 @@ def evaluate(path: Path, split: str = "test", **arguments: Any) -> tuple[dict[st
     found, left_out = evaluate_model(model, train, held_out, validation=validation, **arguments)
     tried = groups_to_measure(arguments.get("only", ()), arguments.get("nll_samples", 0))
     reasons = {**dict.fromkeys(tried), **left_out}
+    if split == "test":
+        _draw(run, model, held_out)
     write_evaluation(run, split, {name: measured._asdict() for name, measured in found.items()}, reasons)
     return found, left_out
+
+
+def _draw(run: RunDirectory, model: VAE, held_out: data.Examples) -> None:
+    """Keeps the pictures for reports; warns of a model that cannot draw them."""
+    try:
+        drawn = pictures.take(model, held_out)
+    except ValueError as error:
+        warnings.warn(f"{run.path}: reports will have no pictures of this run: {error}", stacklevel=3)
+        return
+    if drawn is not None:
+        pictures.write(run, drawn)
 
 
 def write_evaluation(

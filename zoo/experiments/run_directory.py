@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import importlib.metadata
 import json
 import os
@@ -47,6 +48,12 @@ def environment() -> dict[str, Any]:
     }
 
 
+@functools.lru_cache(maxsize=4096)
+def _configuration(path: Path, _written: tuple[int, ...]) -> Experiment:
+    """A run's configuration, read again only where its file has changed: commands on many runs ask for it often."""
+    return load(path, resolve=False)
+
+
 class RunDirectory:
     """Names the files of a run.
 
@@ -62,6 +69,7 @@ class RunDirectory:
         model: the trained model (`.keras`); only there once training has ended.
         export: its SavedModel.
         evaluation: what `zoo evaluate` found, by split (JSON); under `left_out`, by split, why the rest is missing.
+        pictures: what the model makes of a few test images (NumPy's `.npz`), left by `zoo evaluate`.
         diverged: where and how the loss became NaN or infinite, if it did (a line).
         lock: held by the process that trains; it stays, empty.
     """
@@ -77,6 +85,7 @@ class RunDirectory:
         self.model = path / "model.keras"
         self.export = path / "export"
         self.evaluation = path / "evaluation.json"
+        self.pictures = path / "pictures.npz"
         self.diverged = path / "diverged.txt"
         self.lock = path / ".lock"
 
@@ -138,7 +147,10 @@ class RunDirectory:
             ConfigurationError: it is damaged.
         """
         with self.loading():
-            return load(self.config, resolve=resolve)
+            if resolve or not self.config.is_file():
+                return load(self.config, resolve=resolve)
+            found = self.config.stat()
+            return _configuration(self.config, (found.st_mtime_ns, found.st_size, found.st_ino))
 
     def other_version(self) -> str | None:
         """The version of the zoo that wrote the run, where it is not this one (and is known)."""
@@ -203,10 +215,11 @@ class RunDirectory:
     def clear(self) -> None:
         """Removes what a kill left half written; only while `locked`.
 
-        An export and an evaluation may be written by another process now, but neither takes an hour.
+        An export, an evaluation and its pictures may be written by another process now, but none takes an hour.
         """
         for path in leftovers(self.path):
-            others = path.name.startswith((f".{self.export.name}.", f".{self.evaluation.name}."))
+            written = (self.export, self.evaluation, self.pictures)
+            others = path.name.startswith(tuple(f".{each.name}." for each in written))
             with suppress(FileNotFoundError):
                 if not others or time.time() - path.stat().st_mtime > _ABANDONED:
                     shutil.rmtree(path)

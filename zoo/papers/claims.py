@@ -1,4 +1,4 @@
-"""Whether what a paper says of its numbers holds in ours."""
+"""Whether what a paper says of its numbers is shown, contradicted or not shown by ours."""
 
 from __future__ import annotations
 
@@ -8,24 +8,30 @@ from itertools import pairwise
 
 from zoo.papers.entries import Claim
 from zoo.papers.table import PaperTable
-from zoo.report.columns import Column, Estimate
+from zoo.report.columns import Column, Estimate, Printed
 from zoo.report.content import Judgement, Row, Verdict
+from zoo.report.statements import is_shown, not_shown
 
 
 def judge(
-    claim: Claim, better: str | None, found: Mapping[str, Estimate], others: Mapping[str, Estimate] | None = None
+    claim: Claim,
+    better: str | None,
+    found: Mapping[str, Estimate],
+    others: Mapping[str, Estimate] | None = None,
+    collapsed: Mapping[str, bool | None] | None = None,
 ) -> tuple[Verdict, str]:
     """Sets a claim against numbers.
 
-    A claim holds where every pair of rows stands in the claimed order; it is tied where some are equal; it is within
-    the noise where a pair lies closer than the standard error of its difference, as seeds tell it (one seed tells
-    nothing); it does not hold as soon as one pair stands the other way round, which is then named.
+    A claim is contradicted as soon as one pair of rows stands the other way round, and shown where every pair stands in
+    the claimed order, each by a difference that is shown (`zoo.report.statements`): so never with a single seed. A pair
+    in which the row that is ahead has collapsed shows nothing.
 
     Args:
         claim: what is claimed.
         better: whether `higher` or `lower` is better in the claim's column.
         found: by row, for the rows that the paper has.
         others: rows of our own, which a claim about the best does not speak of, but which it may be beaten by.
+        collapsed: whether a row's codes or decoder have; None where that is not known. Those that it lacks have not.
 
     Returns:
         The verdict, and why.
@@ -41,17 +47,30 @@ def judge(
     absent = [row for row in needed if row not in found]
     if absent or not pairs:
         return "not measured", f"no number for {', '.join(absent)}" if absent else "nothing to compare with"
-    gaps = {(a, b): sign * (found[a].mean - found[b].mean) for a, b in pairs}
-    wrong = [pair for pair, gap in gaps.items() if gap < 0]
+    ahead: list[str] = []
+    wrong: list[str] = []
+    open_: list[str] = []
+    for a, b in pairs:
+        gap = sign * (found[a].mean - found[b].mean)
+        first, second = (a, b) if gap >= 0 else (b, a)
+        text = f"{first} {_pair(found, first, second)}"
+        state = (collapsed or {}).get(first, False)
+        if gap and state is not False:
+            has = "has collapsed, which is no merit" if state else "may have collapsed: its evaluation does not tell"
+            open_.append(f"{text}: {first} {has}")
+        elif not is_shown(found[a], found[b]):
+            open_.append(f"{text}: {not_shown(found[a], found[b])}")
+        else:
+            (ahead if gap > 0 else wrong).append(text)
     if wrong:
-        return "does not hold", "; ".join(f"{b} {_pair(found, b, a)}" for a, b in wrong)
-    tied = [pair for pair, gap in gaps.items() if gap == 0]
-    close = [(a, b) for (a, b), gap in gaps.items() if 0 < gap < math.hypot(*(found[r].standard_error for r in (a, b)))]
-    because = "; ".join(f"{a} {_pair(found, a, b)}" for a, b in (tied or close or pairs[:3]))
+        return "contradicted", "; ".join(wrong)
+    if open_:
+        return "not shown", "; ".join(open_)
+    because = "; ".join(ahead[:3])
     if claim.best is not None and others:
         above = [row for row, other in others.items() if sign * (other.mean - found[claim.best].mean) > 0]
         because += "".join(f"; but {row}, not among the paper's, is better ({others[row].mean:.5g})" for row in above)
-    return ("tied" if tied else "within the noise" if close else "holds"), because
+    return "shown", because
 
 
 def _pair(found: Mapping[str, Estimate], a: str, b: str) -> str:
@@ -72,19 +91,24 @@ def judgements(table: PaperTable, rows: list[Row]) -> list[Judgement]:
             measured = {name: one for name, one in estimates.items() if one is not None}
             papers = {name: one for name, one in measured.items() if table.rows[name].recipe == "printed"}
             ours = {name: one for name, one in measured.items() if name not in papers}
-            verdict, because = judge(claim, column.better, papers, ours)
+            collapsed = {name: row.collapsed() for name, row in here.items()}
+            verdict, because = judge(claim, column.better, papers, ours, collapsed)
             absent = [row for row in table.printed.get(data, {}) if row not in papers]
             if claim.best is not None and absent and verdict != "not measured":
                 because += f"; not measured: {', '.join(absent)}"
-            if verdict != "not measured" and any(one.seeds == 1 for one in papers.values()):
-                because += "; one seed"
-            found.append(Judgement(claim.says, data, verdict, because, printed_verdict(table, claim, column, data)))
+            printed = printed_verdict(table, claim, column, data)
+            found.append(Judgement(claim.says, data, verdict, because, *printed))
     return found
 
 
-def printed_verdict(table: PaperTable, claim: Claim, column: Column, data: str) -> Verdict:
-    """Whether a claim holds in the paper's own numbers."""
+def printed_verdict(table: PaperTable, claim: Claim, column: Column, data: str) -> tuple[Verdict, str]:
+    """Whether a claim is shown by the paper's own numbers and seeds; without a spread nothing is."""
     numbers = {row: table.number(data, row, column) for row in table.rows}
-    means = {row: Estimate(number.mean, None, 1) for row, number in numbers.items() if number is not None}
-    verdict, _ = judge(claim, column.better, means)
-    return "not printed" if verdict == "not measured" else verdict
+    means = {row: _printed(number, table.seeds) for row, number in numbers.items() if number is not None}
+    verdict, because = judge(claim, column.better, means)
+    return ("not printed", "") if verdict == "not measured" else (verdict, because)
+
+
+def _printed(number: Printed, seeds: int) -> Estimate:
+    """A printed number; its spread tells noise only where it is one over seeds."""
+    return Estimate(number.mean, number.deviation if seeds > 1 else None, seeds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from zoo.doctor.diagnosis import FIGURES
 from zoo.experiments.run_directory import RunDirectory
 from zoo.metrics.names import GROUPS, TRAINING, named
 from zoo.papers.entries import Evaluation
@@ -47,10 +48,12 @@ class Needs(NamedTuple):
 
 
 def needs_of(columns: list[Column], evaluation: Evaluation) -> dict[str, Needs]:
-    """What the columns of a table need, by split."""
+    """What the columns of a table need, by split, and what tells whether a model has collapsed, which no ✓ rests on."""
     found: dict[str, list[str]] = {}
     for column in columns:
         name = named(column.metric)
         if name.group != TRAINING:
             found.setdefault(column.split, []).append(name.minus or column.metric)
+    if found:
+        found["test"] = [*found.get("test", []), *FIGURES]
     return {split: Needs(tuple(dict.fromkeys(metrics)), evaluation) for split, metrics in found.items()}

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import datetime
 import statistics
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from zoo.experiments.run_directory import RunError, environment
+from zoo.experiments.run_directory import RunDirectory, RunError, environment
 from zoo.papers.claims import judgements
 from zoo.papers.differences import differences
 from zoo.papers.plan import Plan
 from zoo.papers.table import Cell
 from zoo.report.content import Illustration, Report, Row
-from zoo.report.illustrating import illustration
+from zoo.report.gallery.plot import OF_ONE
+from zoo.report.illustrating import Announce, drawn_images, illustration, images_of, rests_on, seed_labels
 from zoo.report.reading import add_run
 
 
-def collect(plan: Plan, wrong: dict[Path, str], command: str, announce: Callable[[str], None]) -> Report:
+def collect(plan: Plan, wrong: dict[Path, str], command: str, announce: Announce) -> Report:
     """Puts a report together from the runs as they lie there.
 
     Args:
@@ -75,23 +75,34 @@ def _row(plan: Plan, cell: Cell, wrong: dict[Path, str]) -> Row:
     return replace(row, status="; ".join(dict.fromkeys(failed)) or "; ".join(reasons) or "not measured")
 
 
-def _illustrations(plan: Plan, announce: Callable[[str], None]) -> list[Illustration]:
-    """The table's figures for every data set that has runs."""
+def _illustrations(plan: Plan, announce: Announce) -> list[Illustration]:
+    """The table's figures for every data set that has runs, and what its models make of images."""
     found: list[Illustration] = []
+    several = len(plan.table.experiments) > 1
     for figure in plan.table.figures:
         for data in [figure.data] if figure.data else dict.fromkeys(cell.data for cell in plan.cells):
-            wanted = figure.rows or dict.fromkeys(cell.row for cell in plan.cells)
-            jobs = [(row, job) for row in wanted for job in plan.jobs.get((row, data), []) if job.run.model.is_file()]
-            if figure.plot == "history":  # the one that shows a spread over seeds
-                runs = {f"{row} seed {job.experiment.train.seed}": job.run for row, job in jobs}
-            else:
-                runs = {row: job.run for row, job in reversed(jobs)}
-                runs = dict(reversed(runs.items()))
+            rows = _runs(plan, data, figure.rows)
+            runs = seed_labels(rows)
+            if figure.plot in OF_ONE:
+                rows = {name: group[:1] for name, group in list(rows.items())[:1]}
+                runs = seed_labels(rows)
+            elif figure.plot == "history":  # which puts seeds together itself
+                runs = {f"{row} seed {run.experiment().train.seed}": run for row, each in rows.items() for run in each}
             if runs:
-                caption = f"{figure.caption} ({data})" if len(plan.table.experiments) > 1 else figure.caption
+                caption = f"{figure.caption} ({data})" if several else figure.caption
+                caption += f": {rests_on(rows, images_of(figure.plot, figure.options))}."
                 name = f"{len(found) + 1:02d}-{figure.plot}-{data}"
                 found += illustration(name, figure.plot, runs, caption, announce, **figure.options)
+    for data in dict.fromkeys(cell.data for cell in plan.cells):
+        found += drawn_images(f"{len(found) + 1:02d}-images-{data}", _runs(plan, data), announce)
     return found
+
+
+def _runs(plan: Plan, data: str, rows: list[str] | None = None) -> dict[str, list[RunDirectory]]:
+    """The trained runs of a data set's rows, those named or all; all seeds."""
+    wanted = rows or list(dict.fromkeys(cell.row for cell in plan.cells))
+    found = {row: [job.run for job in plan.jobs.get((row, data), []) if job.run.model.is_file()] for row in wanted}
+    return {row: runs for row, runs in found.items() if runs}
 
 
 def relative(values: dict[str, list[float]], base: str) -> dict[str, list[float]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from typing import Literal, NamedTuple
 
@@ -23,10 +24,11 @@ def known_metrics() -> frozenset[str]:
 
 
 class Column(Section):
-    """A metric of `zoo evaluate` under the header that the paper gives it."""
+    """A metric of `zoo evaluate` under a header of its own; neighbours of one `group` share a heading."""
 
     metric: str
     header: str
+    group: str = ""
     split: Literal["train", "validation", "test"] = "test"
     better: Better | None = None
     percent: bool = False
@@ -61,8 +63,13 @@ class Estimate(NamedTuple):
 
     @property
     def standard_error(self) -> float:
-        """Of the mean; 0 where there is but one seed."""
-        return 0.0 if self.deviation is None else self.deviation / math.sqrt(self.seeds)
+        """Of the mean; not a number where there is but one seed."""
+        return math.nan if self.deviation is None else self.deviation / math.sqrt(self.seeds)
+
+
+def groups(columns: list[Column]) -> list[tuple[str, list[Column]]]:
+    """Neighbours of one group, with its name; all columns under no name where they have no groups."""
+    return [(name, list(each)) for name, each in itertools.groupby(columns, key=lambda column: column.group)]
 
 
 def heading(column: Column) -> str:

@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
-import math
+import functools
 import statistics
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from zoo.report.columns import Column, Estimate, Printed, heading, shown
+from zoo.doctor.diagnosis import Diagnosis
+from zoo.report.columns import Column, Estimate, Printed
+from zoo.report.statements import Contestant, Standing, standing
 
-Verdict = Literal["holds", "within the noise", "tied", "does not hold", "not measured", "not printed"]
+Verdict = Literal["shown", "not shown", "contradicted", "not measured", "not printed"]
 
 
 class Judgement(NamedTuple):
-    """A claim on one data set: the verdict, the sentence that it rests on, and the verdict on the printed numbers."""
+    """A claim on one data set: verdict and reason, of our figures and of the printed ones."""
 
     says: str
     data: str
     verdict: Verdict
     because: str
     printed: Verdict
+    printed_because: str = ""
 
 
 @dataclass(frozen=True)
 class RunSummary:
-    """One trained run: where it lies, its configuration as YAML and what it was evaluated to."""
+    """One trained run: where it lies, its configuration as YAML, what it was evaluated to, and what the doctor says.
+
+    There is no diagnosis where the evaluation does not suffice for one.
+    """
 
     seed: int
     path: str
     configuration: str
     evaluation: dict[str, Any]
+    diagnosis: Diagnosis | None = None
 
     def figures(self) -> list[tuple[str, ...]]:
         """The evaluation as lines: split, metric, value (± its standard error), unit, examples, note."""
@@ -74,6 +81,24 @@ class Row:
         deviation = statistics.stdev(values) if len(values) > 1 else None
         return Estimate(statistics.fmean(values), deviation, len(values))
 
+    def of_fewer(self, one: Estimate) -> str:
+        """`1 of 2 seeds`, where a figure rests on fewer seeds than the row has; else empty."""
+        return f"{one.seeds} of {len(self.runs)} seeds" if one.seeds < len(self.runs) else ""
+
+    def collapsed(self) -> bool | None:
+        """Whether a seed's codes or decoder have collapsed; None where none is known to, and not all are known."""
+        known = [run.diagnosis.symptom for run in self.runs if run.diagnosis is not None]
+        return True if any(known) else False if known and len(known) == len(self.runs) else None
+
+    def health(self) -> str:
+        """What the doctor says of seeds that are not well, such as `collapsed (1 of 2 seeds)`; empty if nothing."""
+        verdicts = [run.diagnosis.verdict for run in self.runs if run.diagnosis is not None]
+        found = []
+        for verdict in dict.fromkeys(each for each in verdicts if each in ("collapsed", "diverged", "undertrained")):
+            count = verdicts.count(verdict)
+            found.append(verdict if count == len(self.runs) else f"{verdict} ({count} of {len(self.runs)} seeds)")
+        return ", ".join(found)
+
     def whose_recipe(self) -> str:
         """In words."""
         return "the zoo's" if self.recipe == "zoo" else "printed"
@@ -109,6 +134,7 @@ class Report:
         illustrations: figures.
         created: the date, ISO.
         versions: of the zoo and what it runs on.
+        unsaid: what the rows share that their names leave out, a sentence.
     """
 
     title: str
@@ -121,10 +147,15 @@ class Report:
     illustrations: list[Illustration] = field(default_factory=list)
     created: str = ""
     versions: dict[str, Any] = field(default_factory=dict)
+    unsaid: str = ""
 
     def data_sets(self) -> list[str]:
         """In the rows' order."""
         return list(dict.fromkeys(row.data for row in self.rows))
+
+    def differs_title(self) -> str:
+        """Over `differs`."""
+        return "What differed from the paper" if self.source else "What to know"
 
     def seeds(self) -> str:
         """How many seeds the measured rows have, in words: every mean comes with it."""
@@ -133,18 +164,30 @@ class Report:
             return "nothing measured"
         return " or ".join(map(_in_words, counts))
 
-    def best(self, column: Column, data: str) -> set[str]:
-        """Names of the rows whose mean, as shown, is the best of a data set's; none where fewer than two have one."""
-        found = {row.name: row.estimate(column.key) for row in self.rows if row.data == data}
-        means = {name: one.mean for name, one in found.items() if one is not None and math.isfinite(one.mean)}
-        if column.better is None or len(means) < 2:
-            return set()
-        top = (max if column.better == "higher" else min)(means.values())
-        return {name for name, mean in means.items() if shown(column, mean, None) == shown(column, top, None)}
+    @functools.cached_property
+    def standings(self) -> dict[tuple[str, str], Standing]:
+        """Who is best, by column's key and data set."""
+        blocks = {data: [row for row in self.rows if row.data == data] for data in self.data_sets()}
+        found = {}
+        for data, rows in blocks.items():
+            for one in self.columns:
+                contestants = [Contestant(row.name, row.estimate(one.key), row.collapsed()) for row in rows]
+                found[one.key, data] = standing(one, contestants)
+        return found
 
-    def has_printed(self, column: Column) -> bool:
-        """Whether the paper has a number in that column."""
-        return any(column.key in row.printed for row in self.rows)
+    def is_best(self, row: Row, column: Column) -> bool:
+        """Whether a row is shown to be the best of a column on its data set."""
+        return self.standings[column.key, row.data].best == row.name
+
+    @functools.cached_property
+    def units(self) -> dict[str, str]:
+        """`unit`, by column's key."""
+        return {column.key: self.unit(column) for column in self.columns}
+
+    @functools.cached_property
+    def printed_keys(self) -> frozenset[str]:
+        """The keys of the columns in which the paper has a number."""
+        return frozenset(key for row in self.rows for key in row.printed)
 
     def unit(self, column: Column) -> str:
         """`%`, or as the evaluations have it; empty where nobody measured."""
@@ -153,16 +196,6 @@ class Report:
         splits = [run.evaluation.get(column.split, {}) for row in self.rows for run in row.runs]
         units = [split[column.metric]["unit"] for split in splits if column.metric in split]
         return " or ".join(dict.fromkeys(units))
-
-    def legend(self) -> str:
-        """What the figures of the table are: the sentences above it."""
-        units = {heading(column): self.unit(column) for column in self.columns}
-        parts = ["In nats"] if "nats" in units.values() else []
-        parts += [f"{name}: {unit}" for name, unit in units.items() if unit not in {"", "%", "nats"}]
-        sentences = [f"Mean (standard deviation over seeds), {self.seeds()}", "; ".join(parts)]
-        if any(self.best(column, data) for column in self.columns for data in self.data_sets()):
-            sentences.append("Bold: the best of our own figures on a data set")
-        return " ".join(f"{sentence}." for sentence in sentences if sentence)
 
 
 def _in_words(seeds: int) -> str:

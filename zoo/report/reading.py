@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from zoo.doctor.examination import recorded
 from zoo.experiments.run_directory import RunDirectory
 from zoo.metrics.names import TRAINING, named
 from zoo.report.columns import Column
@@ -18,7 +19,7 @@ def add_run(row: Row, run: RunDirectory, columns: list[Column]) -> None:
     """
     evaluation, text = run.evaluated(), run.config.read_text(encoding="utf-8")
     seed = run.experiment().train.seed
-    row.runs.append(RunSummary(seed, run.path.as_posix(), text, evaluation))
+    row.runs.append(RunSummary(seed, run.path.as_posix(), text, evaluation, recorded(run)))
     for column in columns:
         value = _figure_of(run, evaluation, column)
         if value is not None:

@@ -3,32 +3,50 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
 
 from zoo.experiments.run_directory import RunDirectory, RunError, environment
 from zoo.metrics.names import named
-from zoo.models import canonical
+from zoo.report import naming
 from zoo.report.columns import Column
-from zoo.report.content import Report, Row
-from zoo.report.illustrating import illustration
+from zoo.report.content import Illustration, Report, Row
+from zoo.report.illustrating import (
+    Announce,
+    RowRuns,
+    drawn_images,
+    first_of,
+    illustration,
+    rate_per_unit,
+    rests_on,
+)
 from zoo.report.reading import add_run
 
 # What such a report shows, as far as one of the runs has it.
-METRICS = (
-    *("nll", "bits_per_dimension", "elbo", "distortion", "sum_of_squares", "rate", "mutual_information", "marginal_kl"),
-    *("active_units", "consistency", "knn_accuracy", "linear_accuracy", "svm_accuracy", "softmax_accuracy"),
-)
+GROUPS = {
+    "fit": ("elbo", "distortion", "sum_of_squares", "nll", "bits_per_dimension"),
+    "information": ("rate", "mutual_information", "marginal_kl", "active_units"),
+    "codes": ("consistency", "knn_accuracy", "linear_accuracy", "svm_accuracy", "softmax_accuracy"),
+}
+# The group of what fewer than half of the rows have.
+_RARE = "of some rows only"
 _DIGITS = {"bits_per_dimension": 3, "active_units": 1}
 
 
-def _column(metric: str) -> Column:
+def _column(group: str, metric: str) -> Column:
     name = named(metric)
     percent = name.unit == "fraction"
-    header = f"{name.heading} %" if percent else name.heading
-    return Column(metric=metric, header=header, better=name.better, percent=percent, digits=_DIGITS.get(metric, 2))
+    header, digits = f"{name.heading} %" if percent else name.heading, 1 if percent else _DIGITS.get(metric, 2)
+    return Column(metric=metric, header=header, group=group, better=name.better, percent=percent, digits=digits)
 
 
-COLUMNS = [_column(metric) for metric in METRICS]
+COLUMNS = [_column(group, metric) for group, metrics in GROUPS.items() for metric in metrics]
+
+
+def columns_of(rows: list[Row]) -> list[Column]:
+    """The columns in which a row has a figure; those that fewer than half of the rows have come last."""
+    counts = {column.key: sum(column.key in row.values for row in rows) for column in COLUMNS}
+    common = [column for column in COLUMNS if 2 * counts[column.key] >= len(rows)]
+    rare = [column for column in COLUMNS if 0 < 2 * counts[column.key] < len(rows)]
+    return [*common, *(column.model_copy(update={"group": _RARE}) for column in rare)]
 
 
 def check(runs: list[RunDirectory]) -> None:
@@ -44,16 +62,16 @@ def check(runs: list[RunDirectory]) -> None:
         configurations[same] = run
         if not run.figures("test"):
             raise RunError(f"{run.path}: has not been evaluated; first: zoo evaluate {run.path}")
-        mine, theirs = (one.experiment().data.model_dump() for one in (runs[0], run))
+        mine, theirs = runs[0].experiment().data, run.experiment().data
         for key in ("name", "path", "test", "size", "channels", "binarize", "labels"):
-            if mine[key] != theirs[key]:
+            if getattr(mine, key) != getattr(theirs, key):
                 raise RunError(
-                    f"a report is of one data set: data.{key} is {mine[key]!r} in {runs[0].path}, "
-                    f"{theirs[key]!r} in {run.path}"
+                    f"a report is of one data set: data.{key} is {getattr(mine, key)!r} in {runs[0].path}, "
+                    f"{getattr(theirs, key)!r} in {run.path}"
                 )
 
 
-def side_by_side(runs: list[RunDirectory], command: str, announce: Callable[[str], None]) -> Report:
+def side_by_side(runs: list[RunDirectory], command: str, announce: Announce) -> Report:
     """Puts the evaluations of finished runs side by side.
 
     Args:
@@ -68,43 +86,53 @@ def side_by_side(runs: list[RunDirectory], command: str, announce: Callable[[str
     groups: dict[str, list[RunDirectory]] = {}
     for run in runs:
         groups.setdefault(run.experiment().fingerprint(), []).append(run)
-    named = dict(zip(_names([group[0] for group in groups.values()]), groups.values(), strict=True))
-    rows = [_row(name, group) for name, group in named.items()]
-    labelled = {f"{name} seed {run.experiment().train.seed}": run for name, group in named.items() for run in group}
-    first = {name: group[0] for name, group in named.items()}
+    experiments = [group[0].experiment() for group in groups.values()]
+    called = naming.names(experiments)
+    named_runs = dict(zip(called.names, groups.values(), strict=True))
+    data = naming.data_name(experiments[0])
+    rows = [_row(name, data, group) for name, group in named_runs.items()]
     return Report(
-        title=f"{', '.join(named)} on {runs[0].experiment().data.name}",
+        title=f"{_title(called.names)} on {data}",
         source="",
         command=command,
-        columns=[column for column in COLUMNS if any(column.key in row.values for row in rows)],
+        columns=columns_of(rows),
         rows=rows,
         differs=_likelihoods(rows),
         illustrations=[
-            *illustration("history", "history", labelled, "Information against the epoch", announce),
-            *illustration("rate-per-unit", "rate_per_unit", first, "Rate of each latent unit", announce),
+            *drawn_images("images", named_runs, announce),
+            *_history(named_runs, announce),
+            *rate_per_unit(named_runs, announce),
         ],
         created=datetime.date.today().isoformat(),
         versions=environment(),
+        unsaid=called.unsaid,
     )
 
 
-def _names(runs: list[RunDirectory]) -> list[str]:
-    """Each configuration's methods, and behind them the settings in which those of the same methods differ."""
-    flat = [run.experiment().flat() for run in runs]
-    methods = ["+".join(canonical(values["model.method"])) for values in flat]
-    names = []
-    for method, values in zip(methods, flat, strict=True):
-        alike = [other for other, name in zip(flat, methods, strict=True) if name == method]
-        keys = [k for k in values if k != "train.seed" and any(other.get(k) != values[k] for other in alike)]
-        names.append(", ".join([method, *(f"{key} {values[key]}" for key in keys)]))
-    return names
+def _title(names: list[str]) -> str:
+    return " · ".join(names) if len(names) <= 4 else f"{len(names):,} configurations"
 
 
-def _row(name: str, runs: list[RunDirectory]) -> Row:
-    row = Row(name, runs[0].experiment().data.name, recipe="zoo")
+def _row(name: str, data: str, runs: list[RunDirectory]) -> Row:
+    row = Row(name, data)
     for run in runs:
         add_run(row, run, COLUMNS)
     return row
+
+
+def _history(rows: RowRuns, announce: Announce) -> list[Illustration]:
+    """Information against the epoch, of all seeds."""
+    shown = first_of(rows, None)
+    # The figure puts seeds together by what their labels share.
+    runs = {
+        name if len(group) == 1 else f"{name} seed {run.experiment().train.seed}": run
+        for name, group in shown.items()
+        for run in group
+    }
+    watched = sorted({run.experiment().watch.images for run in runs.values()})
+    images = f"at most {' or '.join(f'{count:,}' for count in watched)} validation images"
+    caption = f"Information against the epoch, means over seeds: {rests_on(shown, images, rows)}."
+    return illustration("history", "history", runs, caption, announce)
 
 
 def _likelihoods(rows: list[Row]) -> list[str]:

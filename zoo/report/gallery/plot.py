@@ -34,7 +34,8 @@ _DRAW: dict[str, Callable[..., Figure]] = {
         images.portrait,
     )
 }
-_OF_ONE = ("traversals", "portrait")
+OF_ONE = ("traversals", "portrait")
+"""Those that are drawn of one run alone."""
 
 FIGURES: dict[str, str] = {name: inspect.getdoc(function) or "" for name, function in _DRAW.items()}
 """What each figure shows, in a line."""
@@ -87,7 +88,7 @@ def check(name: str, runs: Runs, **options: Any) -> None:
     check_options(name, options)
     if not runs:
         raise ValueError(f"plot: {name} needs the directory of a run")
-    if len(runs) > 1 and name in _OF_ONE:
+    if len(runs) > 1 and name in OF_ONE:
         raise ValueError(f"plot: {name} is drawn of one run, got {len(runs)}: {', '.join(runs)}")
     data_sets = {label: data_set(run.experiment().data) for label, run in runs.items()}
     if len({*data_sets.values()}) > 1:
@@ -95,3 +96,8 @@ def check(name: str, runs: Runs, **options: Any) -> None:
         raise ValueError(f"plot: the runs are of different data sets, to be drawn apart: {listed}")
     for run in runs.values() if name != "history" else ():
         run.require_model()
+
+
+def defaults(name: str) -> dict[str, Any]:
+    """The options of a figure, each with its default."""
+    return {option: one.default for option, one in list(inspect.signature(_DRAW[name]).parameters.items())[1:]}

@@ -6,8 +6,9 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from zoo.report.columns import Column, heading, shown
+from zoo.report.columns import Column, groups, heading, shown
 from zoo.report.content import Report, Row
+from zoo.report.legend import legend
 
 _PLAIN = {
     "\\": r"\textbackslash{}",
@@ -80,32 +81,39 @@ def _comment(text: str) -> str:
 
 
 def _figures(c: Report) -> list[str]:
-    width = len(c.columns) + 2
-    heads = ["", *(escape(heading(column)) for column in c.columns), "seeds"]
-    lines = [f"\\begin{{tabular}}{{l{'r' * len(c.columns)}l}}", r"\toprule", _line(heads)]
+    lines = []
+    for name, columns in groups(c.columns) or [("", [])]:
+        lines += [f"% {_comment(name)}"] if name else []
+        lines += [*_tabular(c, columns), r"\par\smallskip"]
+    notes = list(dict.fromkeys(f"{row.name}: {_remark(c, row)}" for row in c.rows if _remark(c, row)))
+    return [*lines, *(f"{{\\footnotesize {escape(note)}\\par}}" for note in [*legend(c), *notes])]
+
+
+def _tabular(c: Report, columns: list[Column]) -> list[str]:
+    width = len(columns) + 2
+    heads = ["", *(escape(heading(column)) for column in columns), "seeds"]
+    lines = [f"\\begin{{tabular}}{{l{'r' * len(columns)}l}}", r"\toprule", _line(heads)]
     for data in c.data_sets():
         lines += [r"\midrule", f"\\multicolumn{{{width}}}{{l}}{{\\emph{{{escape(data)}}}}} \\\\"]
         for row in (row for row in c.rows if row.data == data):
-            lines += _row(c, row)
-    notes = list(dict.fromkeys(f"{row.name}: {_remark(row)}" for row in c.rows if _remark(row)))
-    below = [f"{{\\footnotesize {escape(note)}\\par}}" for note in [c.legend(), *notes]]
-    return [*lines, r"\bottomrule", r"\end{tabular}", r"\par\smallskip", *below]
+            lines += _row(c, row, columns)
+    return [*lines, r"\bottomrule", r"\end{tabular}"]
 
 
-def _remark(row: Row) -> str:
-    recipe = "the zoo's recipe" if row.recipe == "zoo" else ""
-    return "; ".join(filter(None, [recipe, row.note]))
+def _remark(c: Report, row: Row) -> str:
+    recipe = "the zoo's recipe" if c.source and row.recipe == "zoo" else ""
+    return "; ".join(filter(None, [recipe, row.health(), row.note]))
 
 
-def _row(c: Report, row: Row) -> list[str]:
+def _row(c: Report, row: Row, columns: list[Column]) -> list[str]:
     if row.status:
-        cells = [f"\\multicolumn{{{len(c.columns) + 1}}}{{l}}{{\\emph{{{escape(row.status)}}}}}"]
+        cells = [f"\\multicolumn{{{len(columns) + 1}}}{{l}}{{\\emph{{{escape(row.status)}}}}}"]
     else:
-        cells = [*(_ours(c, row, column) for column in c.columns), row.seeds()]
+        cells = [*(_ours(c, row, column) for column in columns), row.seeds()]
     lines = [_line([escape(row.name), *cells])]
     if row.printed:
-        numbers = [row.printed.get(column.key) for column in c.columns]
-        printed = ["" if n is None else shown(column, *n) for column, n in zip(c.columns, numbers, strict=True)]
+        numbers = [row.printed.get(column.key) for column in columns]
+        printed = ["" if n is None else shown(column, *n) for column, n in zip(columns, numbers, strict=True)]
         lines.append(_line([r"\quad paper", *(number.replace("-", "$-$") for number in printed), ""]))
     return lines
 
@@ -115,7 +123,8 @@ def _ours(c: Report, row: Row, column: Column) -> str:
     if found is None:
         return "--"
     mean, *deviation = shown(column, found.mean, found.deviation).replace("-", "$-$").split(" ")
-    return " ".join([f"\\textbf{{{mean}}}" if row.name in c.best(column, row.data) else mean, *deviation])
+    fewer = [escape(f"[{row.of_fewer(found)}]")] if row.of_fewer(found) else []
+    return " ".join([f"\\textbf{{{mean}}}" if c.is_best(row, column) else mean, *deviation, *fewer])
 
 
 def _claims(c: Report) -> list[str]:

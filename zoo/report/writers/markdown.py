@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from urllib.parse import quote
 
 from zoo.export.readme import escape, fenced
-from zoo.report.columns import Column, heading, shown
+from zoo.report.columns import Column, groups, heading, shown
 from zoo.report.content import Report, Row, RunSummary
+from zoo.report.legend import legend
 
 SIGNS = {
-    "holds": "✓",
-    "within the noise": "≈",
-    "tied": "=",
-    "does not hold": "✗",
+    "shown": "✓",
+    "not shown": "≈",
+    "contradicted": "✗",
     "not printed": "–",
     "not measured": "–",
 }
@@ -26,13 +26,18 @@ def markdown(c: Report) -> str:
     A row's second line is the paper's.
     """
     what = " · ".join(filter(None, [escape(c.source), c.created, c.seeds()]))
-    lines = [f"# {escape(c.title)}", "", what, "", "    " + " ".join(c.command.split()), "", escape(c.legend()), ""]
+    lines = [f"# {escape(c.title)}", "", what, "", "    " + " ".join(c.command.split()), ""]
+    for text in legend(c):
+        lines += [escape(text), ""]
     for data in c.data_sets():
-        lines += [f"## {escape(data)}", "", *_figures(c, [row for row in c.rows if row.data == data]), ""]
+        lines += [f"## {escape(data)}", ""]
+        for group, columns in groups(c.columns) or [("", [])]:
+            lines += [*([f"### {escape(group)}", ""] if group else [])]
+            lines += [*_figures(c, [row for row in c.rows if row.data == data], columns), ""]
     if c.judgements:
         lines += ["## Claims", "", *_claims(c), ""]
     if c.differs:
-        lines += ["## What differed", "", *(f"- {escape(sentence)}" for sentence in c.differs), ""]
+        lines += [f"## {c.differs_title()}", "", *(f"- {escape(sentence)}" for sentence in c.differs), ""]
     if c.illustrations:
         lines += ["## Figures", ""]
         for picture in c.illustrations:
@@ -53,20 +58,20 @@ def _table(heads: Iterable[str], right: range, rows: Iterable[Iterable[str]]) ->
     return [f"| {' | '.join(cells)} |" for cells in [heads, rule, *rows]]
 
 
-def _figures(c: Report, rows: list[Row]) -> list[str]:
-    heads = ["", *(escape(heading(column)) for column in c.columns), "seeds", *(["recipe"] if c.source else []), "note"]
+def _figures(c: Report, rows: list[Row], columns: list[Column]) -> list[str]:
+    heads = ["", *(escape(heading(column)) for column in columns), "seeds", *(["recipe"] if c.source else []), "note"]
     lines: list[list[str]] = []
     for row in rows:
-        note = escape("; ".join(filter(None, [row.status, row.note])))
-        ours = [_ours(c, row, column) for column in c.columns]
+        note = escape("; ".join(filter(None, [row.status, row.health(), row.note])))
+        ours = [_ours(c, row, column) for column in columns]
         lines.append(
             [escape(row.name), *ours, row.seeds() or NOTHING, *([row.whose_recipe()] if c.source else []), note]
         )
         if row.printed:
-            printed = [row.printed.get(column.key) for column in c.columns]
-            texts = [shown(column, *one) if one else "" for column, one in zip(c.columns, printed, strict=True)]
+            printed = [row.printed.get(column.key) for column in columns]
+            texts = [shown(column, *one) if one else "" for column, one in zip(columns, printed, strict=True)]
             lines.append(["↳ paper", *texts, "", "", ""])
-    return _table(heads, range(1, len(c.columns) + 1), lines)
+    return _table(heads, range(1, len(columns) + 1), lines)
 
 
 def _ours(c: Report, row: Row, column: Column) -> str:
@@ -74,13 +79,17 @@ def _ours(c: Report, row: Row, column: Column) -> str:
     if found is None:
         return NOTHING
     mean, *deviation = shown(column, found.mean, found.deviation).split(" ")
-    return " ".join([f"**{mean}**" if row.name in c.best(column, row.data) else mean, *deviation])
+    fewer = [f"[{row.of_fewer(found)}]"] if row.of_fewer(found) else []
+    return " ".join([f"**{mean}**" if c.is_best(row, column) else mean, *deviation, *map(escape, fewer)])
 
 
 def _claims(c: Report) -> list[str]:
     heads = ["claim", "data", "here", "because", "in the printed numbers"]
     rows = (
-        (escape(one.says), escape(one.data), verdict(one.verdict), escape(one.because), verdict(one.printed))
+        (
+            *(escape(one.says), escape(one.data), verdict(one.verdict), escape(one.because)),
+            ": ".join(filter(None, [verdict(one.printed), escape(one.printed_because)])),
+        )
         for one in c.judgements
     )
     return _table(heads, range(0), rows)

@@ -7,8 +7,9 @@ from collections import Counter
 from importlib import resources
 from typing import Any
 
-from zoo.report.columns import Estimate, Printed, heading, shown
+from zoo.report.columns import Estimate, Printed, groups, heading, shown
 from zoo.report.content import Illustration, Report, Row
+from zoo.report.legend import legend
 from zoo.report.writers.markdown import SIGNS
 
 # A larger SVG (a scatter of ten thousand points) makes browsers slow; its PNG is taken instead.
@@ -39,11 +40,12 @@ def page(c: Report) -> str:
         c=c,
         style=Markup(style),
         script=Markup(script),
-        heads=[(heading(column), c.has_printed(column), column.better) for column in c.columns],
+        legend=legend(c),
+        groups=[(name, len(columns)) for name, columns in groups(c.columns) if name],
+        heads=[(heading(column), column.key in c.printed_keys, column.better) for column in c.columns],
         blocks={data: [(row, _cells(c, row)) for row in c.rows if row.data == data] for data in c.data_sets()},
         notes={row.name: row.note.rstrip(".") for row in c.rows if row.note},
         tally=Counter(one.verdict for one in c.judgements),
-        ours="ours" if c.source else "mean",
         signs=SIGNS,
         image=_image,
     )
@@ -54,12 +56,14 @@ def _cells(c: Report, row: Row) -> list[dict[str, Any]]:
     found = []
     for column in c.columns:
         pairs: list[tuple[str, Estimate | Printed | None]] = [("ours", row.estimate(column.key))]
-        pairs += [("paper", row.printed.get(column.key))] if c.has_printed(column) else []
+        pairs += [("paper", row.printed.get(column.key))] if column.key in c.printed_keys else []
         for whose, one in pairs:
             mean, _, deviation = shown(column, one[0], one[1]).partition(" ") if one else ("", "", "")
-            best = whose == "ours" and row.name in c.best(column, row.data)
+            fewer = row.of_fewer(one) if isinstance(one, Estimate) else ""
+            best = whose == "ours" and c.is_best(row, column)
             value = "" if one is None else repr(float(one[0]))
-            found.append({"whose": whose, "value": value, "mean": mean, "deviation": deviation, "best": best})
+            small = " ".join(filter(None, [deviation, fewer]))
+            found.append({"whose": whose, "value": value, "mean": mean, "deviation": small, "best": best})
     return found
 
 

@@ -20,7 +20,7 @@ def plot(
         Path | None, typer.Option(help=".png, .svg or .pdf.  [default: FIGURE.png]", show_default=False)
     ] = None,
     split: Annotated[
-        str | None, typer.Option(help="train, validation or test, which is the default.", show_default=False)
+        str | None, typer.Option(help="train, validation or test, which is the default (history: both of the first).", show_default=False)
     ] = None,
     images: Annotated[
         int | None, typer.Option(min=1, help="At most so many (traversals: units or images).", show_default=False)
@@ -51,7 +51,7 @@ def plot(
     figure_ending(target)
     if not target.absolute().parent.is_dir():
         fail(f"--to {target}: no such folder {target.parent}")
-    if figure != "history":
+    if figure not in gallery.WITHOUT_MODEL:
         load_tensorflow()
     drawn = gallery.plot(figure, named, **options)
     from zoo.report.figures import save

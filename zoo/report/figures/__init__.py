@@ -1,10 +1,10 @@
 """Figures of results, drawn with matplotlib: a function each, on arrays.
 
 Each returns a `matplotlib.figure.Figure`, which `save` writes and `svg` puts into a page. All can be read in grey:
-lines differ in dashes and markers, classes in markers and by their names, and colours run from dark to light.
+lines differ in dashes and markers, classes in markers and by their names, training and validation in dashes.
 """
 
-from zoo.report.figures.canvas import save, svg
+from zoo.report.figures.canvas import noted, save, svg
 from zoo.report.figures.codes import arrows, data_and_noise, plane, tsne
 from zoo.report.figures.curves import history, information_by_samples, rate_per_unit
 from zoo.report.figures.images import (
@@ -27,6 +27,7 @@ __all__ = [
     "image_rows",
     "information_by_samples",
     "interpolations",
+    "noted",
     "plane",
     "portrait",
     "rate_per_unit",

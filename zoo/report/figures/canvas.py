@@ -1,10 +1,11 @@
-"""What all figures share: their paper, their marks, and how they reach a file or a page."""
+"""What all figures share: their paper, their marks and words, and how they reach a file or a page."""
 
 from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,19 @@ from zoo.files import replacing
 
 MARKERS = "os^DvPX*<>"
 _DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (6, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (8, 3)), (0, (1, 2)))
-# Text stays text, and what is drawn twice is written alike; the last stops of the map would vanish on white.
+# Text stays text, and what is drawn twice is written alike.
 _STYLE: Any = {"svg.fonttype": "none", "svg.hashsalt": "zoo", "pdf.fonttype": 42}
-_LIGHTEST = 0.82
 # More dots than these are written as pixels in SVG and PDF.
 DENSE = 300
+# Width of a letter as a share of its height, a little more than the font's mean.
+_LETTER = 0.6
+_GREY = "0.35"
 
 
-def colours(count: int) -> np.ndarray:
-    """So many colours from dark to light, also in grey: RGBA [count, 4]."""
-    return mpl.colormaps["viridis"](np.linspace(0, _LIGHTEST, max(count, 2))[:count])
+def colours(count: int) -> list[Any]:
+    """So many colours that are told apart at sight, none above another; more than twenty repeat."""
+    known = mpl.color_sequences["tab10" if count <= 10 else "tab20"]
+    return [known[i % len(known)] for i in range(count)]
 
 
 def line_marks(count: int) -> Iterator[dict[str, Any]]:
@@ -56,9 +60,61 @@ def panels(count: int, width: float, height: float, columns: int = 3, **argument
     return figure, list(axes[:count])
 
 
+def wrapped(text: str, inches: float, points: float) -> str:
+    """Text in lines that are no wider than so many inches, in a font of so many points; its own lines stay."""
+    letters = max(8, int(inches * 72 / (points * _LETTER)))
+    return "\n".join(textwrap.fill(line, letters) for line in text.splitlines())
+
+
+def titled(axis: Axes, text: str, inches: float, points: float = 10, **arguments: Any) -> None:
+    """A title above axes of so many inches, in as many lines as it takes: a longer one would be cut off."""
+    axis.set_title(wrapped(text, inches, points), fontsize=points, **arguments)
+
+
+def noted(figure: Figure, text: str) -> Figure:
+    """Says what a figure was drawn from, with the sample size: above it, or below where a title stands above."""
+    width, height = figure.get_size_inches()
+    lines = wrapped(text, width - 0.2, 8)
+    figure.set_size_inches(width, height + 0.14 * (1 + lines.count("\n")))
+    place = figure.supxlabel if figure.get_suptitle() else figure.suptitle
+    place(lines, x=0.01, ha="left", fontsize=8, color=_GREY)
+    return figure
+
+
+def legend(figure: Figure, handles: Mapping[str, Any], **arguments: Any) -> None:
+    """A legend for all panels, below them, in as many columns as the figure's width holds; the axes keep their height.
+
+    Args:
+        figure: whose.
+        handles: matplotlib's, by label.
+        **arguments: those of `Figure.legend`.
+    """
+    if not handles:
+        return
+    width, height = figure.get_size_inches()
+    labels = [wrapped(label, width - 0.9, 9) for label in handles]
+    longest = max(len(line) for label in labels for line in label.splitlines())
+    # A line's sample and the gap behind it, and so much for a letter, in inches.
+    columns = min(len(handles), max(1, int(width / (0.8 + 0.075 * longest))))
+    rows = math.ceil(sum(1 + label.count("\n") for label in labels) / columns)
+    figure.set_size_inches(width, height + 0.2 * rows)
+    style: dict[str, Any] = {"loc": "outside lower center", "frameon": False, "fontsize": 9, **arguments}
+    figure.legend(handles.values(), labels, ncols=columns, **style)
+
+
 def bare(axis: Axes) -> None:
     """Takes away the two sides of the frame that carry no scale."""
     axis.spines[["top", "right"]].set_visible(False)
+
+
+def same_scale(axes: list[Axes], points: list[np.ndarray]) -> None:
+    """Gives axes one square window on the plane that holds all points [n, 2]: lengths in them can be compared."""
+    every = np.concatenate(points)
+    low, high = every.min(axis=0), every.max(axis=0)
+    half = 0.54 * float((high - low).max()) or 1.0
+    (left, right), (bottom, top) = np.stack([(low + high) / 2 - half, (low + high) / 2 + half], axis=1)
+    for axis in axes:
+        axis.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
 
 
 def save(figure: Figure, path: Path, dpi: int = 120) -> Path:

@@ -13,11 +13,13 @@ from matplotlib.patches import Circle
 from matplotlib.patheffects import withStroke
 
 from zoo.parameters import nearest
-from zoo.report.figures.canvas import DENSE, MARKERS, colours, panels
+from zoo.report.figures.canvas import DENSE, MARKERS, colours, legend, panels, same_scale, titled
 
 PROJECTIONS = ("tsne", "pca")
-# With more classes their names would cover the dots.
+# More names of classes would cover the page, longer ones the dots: those stand in the legend alone.
 _NAMED = 62
+_SHORT = 12
+_SIDE = 4.6
 _LAYERS = 8
 _PRIOR_DASHES: tuple[Any, Any] = ("-", "--")
 
@@ -76,31 +78,48 @@ def tsne(found: Mapping[str, tuple[np.ndarray, np.ndarray | None]], projection: 
     Raises:
         ValueError: as `plane`; labels of another length.
     """
-    figure, axes = panels(len(found), 4.6, 4.6)
-    for axis, (label, given) in zip(axes, found.items(), strict=True):
-        codes, classes = given
-        if classes is not None and len(classes) != len(codes):
-            raise ValueError(f"labels: {len(classes)} of them for {len(codes)} codes ({label})")
-        _classes(axis, plane(codes, projection, seed), classes)
-        axis.set_title(label, fontsize=10)
-        _frame(axis, projection if np.shape(codes)[1] > 2 else "codes")
+    labelled = {label: classes for label, (_, classes) in found.items() if classes is not None}
+    for label, classes in labelled.items():
+        if len(classes) != len(found[label][0]):
+            raise ValueError(f"labels: {len(classes)} of them for {len(found[label][0])} codes ({label})")
+    names = np.unique(np.concatenate([*labelled.values()])) if labelled else np.zeros(0)
+    marks = {
+        name: {"color": colour, "marker": MARKERS[i % len(MARKERS)]}
+        for i, (name, colour) in enumerate(zip(names, colours(len(names)), strict=True))
+    }
+    figure, axes = panels(len(found), _SIDE, _SIDE)
+    with_scale = []
+    for axis, (label, (codes, classes)) in zip(axes, found.items(), strict=True):
+        points = plane(codes, projection, seed)
+        _classes(axis, points, classes, marks)
+        titled(axis, label, _SIDE)
+        kind = projection if np.shape(codes)[1] > 2 else "codes"
+        _frame(axis, kind)
+        if kind != "tsne":
+            with_scale.append((axis, points))
+    if with_scale:
+        same_scale(*map(list, zip(*with_scale, strict=True)))
+    if len(marks) <= _NAMED:
+        dots = {str(name): Line2D([], [], linestyle="", **mark) for name, mark in marks.items()}
+        legend(figure, dots, handletextpad=0.2)
     return figure
 
 
-def _classes(axis: Axes, points: np.ndarray, labels: np.ndarray | None) -> None:
-    """Dots, of a colour and a marker for each class, and the class's name in their middle."""
+def _classes(axis: Axes, points: np.ndarray, labels: np.ndarray | None, marks: Mapping[Any, dict[str, Any]]) -> None:
+    """Dots, of a colour and a marker for each class, and the class's name, if it is short, in their middle."""
     style: dict[str, Any] = {"s": _area(points), "linewidths": 0, "alpha": 0.75, "rasterized": len(points) > DENSE}
     if labels is None:
         axis.scatter(*points.T, color=colours(1), **style)
         return
-    names = np.unique(labels)
-    for i, (name, colour) in enumerate(zip(names, colours(len(names)), strict=True)):
+    for name, mark in marks.items():
         of_class = points[labels == name]
-        axis.scatter(*of_class.T, color=colour, marker=MARKERS[i % len(MARKERS)], **style)
-        if len(names) <= _NAMED:
+        if not len(of_class):
+            continue
+        axis.scatter(*of_class.T, **mark, **style)
+        if len(marks) <= _NAMED and len(str(name)) <= _SHORT:
             # The dot nearest to the middle of most, for the mean of two clusters lies in neither.
             middle = of_class[np.abs(of_class - np.median(of_class, axis=0)).sum(axis=1).argmin()]
-            text = axis.text(middle[0], middle[1], str(name), ha="center", va="center", fontsize=12, weight="bold")
+            text = axis.text(middle[0], middle[1], str(name), ha="center", va="center", fontsize=10, weight="bold")
             text.set_path_effects([withStroke(linewidth=3, foreground="white")])
 
 
@@ -115,8 +134,6 @@ def _frame(axis: Axes, projection: str) -> None:
     axis.set(xlabel=f"{kind} 1", ylabel=f"{kind} 2")
     if projection == "tsne":
         axis.set(xticks=[], yticks=[])
-    else:
-        axis.set_aspect("equal", adjustable="datalim")
 
 
 def arrows(found: Mapping[str, tuple[np.ndarray, np.ndarray]], projection: str = "pca", seed: int = 0) -> Figure:
@@ -133,12 +150,13 @@ def arrows(found: Mapping[str, tuple[np.ndarray, np.ndarray]], projection: str =
     Raises:
         ValueError: as `plane`; two sets of different shape.
     """
-    figure, axes = panels(len(found), 4.6, 5.0)
+    figure, axes = panels(len(found), _SIDE, 5.0)
+    with_scale = []
     for axis, (label, (loc, transformed)) in zip(axes, found.items(), strict=True):
         if np.shape(loc) != np.shape(transformed):
             raise ValueError(f"arrows: {np.shape(loc)} codes of images, {np.shape(transformed)} of transformations")
         start, end = np.split(plane(np.concatenate([loc, transformed]), projection, seed), 2)
-        dark, light = colours(3)[:2]
+        dark, light = colours(2)
         axis.quiver(
             *start.T, *(end - start).T, angles="xy", scale_units="xy", scale=1, width=0.004, color="0.45", zorder=1
         )
@@ -153,11 +171,16 @@ def arrows(found: Mapping[str, tuple[np.ndarray, np.ndarray]], projection: str =
             label="transformation",
             zorder=2,
         )
-        axis.set_title(
-            f"{label}\nmean shift {relative_shift(loc, transformed):.2f} × distance between images", fontsize=10
-        )
-        _frame(axis, projection if np.shape(loc)[1] > 2 else "codes")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
+        shift = f"mean shift {relative_shift(loc, transformed):.2f} × distance between images"
+        titled(axis, f"{label}\n{shift}", _SIDE)
+        kind = projection if np.shape(loc)[1] > 2 else "codes"
+        _frame(axis, kind)
+        if kind != "tsne":
+            with_scale.append((axis, np.concatenate([start, end])))
+    if with_scale:
+        same_scale(*map(list, zip(*with_scale, strict=True)))
+    handles, names = axes[0].get_legend_handles_labels()
+    legend(figure, dict(zip(names, handles, strict=True)))
     return figure
 
 
@@ -184,8 +207,8 @@ def data_and_noise(
     Raises:
         ValueError: codes that are not [n, d] of one d, or not finite.
     """
-    figure, axes = panels(len(found), 4.5, 4.5)
-    tints, names, marks = colours(2)[::-1], ("data", "noise"), ("o", "^")
+    figure, axes = panels(len(found), _SIDE, _SIDE)
+    tints, names, marks = colours(2), ("data", "noise"), ("o", "^")
     radii = [scale * np.sqrt(-2 * np.log(0.05)) for scale in prior_scales]  # ‖z‖² / s² is exponential with mean 2
     limit = 1.1 * max(radii)
     for axis, (label, both) in zip(axes, found.items(), strict=True):
@@ -200,18 +223,18 @@ def data_and_noise(
             axis.add_patch(Circle((0, 0), radius, fill=False, linestyle=dashes, color="black"))
         kind = "latent" if np.shape(both[0])[1] == 2 else "direction"
         axis.set(aspect="equal", xlabel=f"{kind} 1", ylabel=f"{kind} 2")
-        axis.set_title(label, fontsize=10)
+        titled(axis, label, _SIDE)
     for axis in axes:
         axis.set(xlim=(-limit, limit), ylim=(-limit, limit))
-    handles = [
-        Line2D([], [], color=t, marker=m, linestyle="", label=f"codes of {n}")
-        for t, m, n in zip(tints, marks, names, strict=True)
-    ]
-    handles += [
-        Line2D([], [], color="black", linestyle=dashes, label=f"95 % of N(0, {_variance(scale)})")
+    handles = {
+        f"codes of {name}": Line2D([], [], color=tint, marker=mark, linestyle="")
+        for tint, mark, name in zip(tints, marks, names, strict=True)
+    }
+    handles |= {
+        f"95 % of N(0, {_variance(scale)})": Line2D([], [], color="black", linestyle=dashes)
         for dashes, scale in zip(_PRIOR_DASHES, prior_scales, strict=False)
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=2 if len(found) == 1 else 4, frameon=False)
+    }
+    legend(figure, handles)
     return figure
 
 

@@ -2,57 +2,74 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from zoo.report.figures.canvas import bare, line_marks, panels
+from zoo.report.figures.canvas import bare, legend, line_marks, panels
 
 Series = tuple[np.ndarray, np.ndarray]
+# Metric → label of a configuration → a series for each of its seeds.
+Curves = Mapping[str, Mapping[str, Sequence[Series]]]
+
+# What tells held-out examples from training ones, in grey too.
+_SPLITS: dict[str, dict[str, Any]] = {
+    "validation": {"linestyle": "-"},
+    "training": {"linestyle": "--", "markerfacecolor": "white"},
+}
 
 
 def history(
-    curves: Mapping[str, Mapping[str, Sequence[Series]]],
+    curves: Curves,
     units: Mapping[str, str] | None = None,
     bounds: Mapping[str, tuple[str, float]] | None = None,
+    training: Curves | None = None,
 ) -> Figure:
-    """Metrics against epoch, a panel for each metric and a line for each configuration.
+    """Metrics against epoch, a panel for each metric, and in it two lines for each configuration.
 
     A line is the mean of the configuration's seeds, over the epochs that all of them have; with several seeds a band
-    reaches from the least to the greatest.
+    reaches from the least to the greatest. Lines of held-out examples are drawn through, those of training are dashed.
 
     Args:
-        curves: metric → label of a configuration → (epochs [e], values [e]) of each of its seeds.
+        curves: on held-out examples: metric → label of a configuration → (epochs [e], values [e]) of each of its seeds.
         units: metric → unit; nats where it is missing.
         bounds: metric → (name, value) of a level that it cannot exceed, drawn as a dotted line.
+        training: the same, on the training examples.
 
     Raises:
         ValueError: nothing to draw.
     """
-    labels = list(dict.fromkeys(label for of_metric in curves.values() for label in of_metric))
+    splits = {name: given for name, given in (("validation", curves), ("training", training or {})) if given}
+    labels = list(dict.fromkeys(label for given in splits.values() for of in given.values() for label in of))
     if not labels:
         raise ValueError("history: no curve to draw")
     marks = dict(zip(labels, line_marks(len(labels)), strict=True))
-    figure, axes = panels(len(curves), 4.4 if len(curves) > 1 else 6.4, 3.4)
-    for axis, (metric, of_metric) in zip(axes, curves.items(), strict=True):
-        for label, seeds in of_metric.items():
-            epochs, values = _common(seeds)
-            _line(axis, epochs, values, label, marks[label])
+    metrics = list(dict.fromkeys(metric for given in splits.values() for metric in given))
+    figure, axes = panels(len(metrics), 4.4 if len(metrics) > 1 else 6.4, 3.4, columns=2 if len(metrics) == 4 else 3)
+    for axis, metric in zip(axes, metrics, strict=True):
+        drawn = []
+        for split, given in splits.items():
+            for label, seeds in given.get(metric, {}).items():
+                epochs, values = _common(seeds)
+                drawn += [*values.ravel()]
+                _line(axis, epochs, values, label, marks[label] | _SPLITS[split])
         if bounds and metric in bounds:
             name, level = bounds[metric]
             axis.axhline(level, color="black", linestyle=":", linewidth=1)
             axis.annotate(name, (0, level), (3, 3), ("axes fraction", "data"), "offset points", fontsize=8)
         unit = (units or {}).get(metric, "nats")
         axis.set(xlabel="epoch", ylabel=f"{metric.replace('_', ' ')}{f' / {unit}' if unit else ''}")
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        if all(float(value).is_integer() for value in drawn):
+            axis.yaxis.set_major_locator(MaxNLocator(integer=True))
         bare(axis)
-    _legend(figure, axes)
+    _legend(figure, axes, {name: Line2D([], [], **{"color": "0.4", "marker": "o"} | _SPLITS[name]) for name in splits})
     return figure
 
 
@@ -71,22 +88,16 @@ def _line(axis: Axes, x: np.ndarray, values: np.ndarray, label: str, mark: dict)
         axis.fill_between(x, values.min(axis=0), values.max(axis=0), color=mark["color"], alpha=0.2, linewidth=0)
 
 
-def _legend(figure: Figure, axes: Sequence[Axes]) -> None:
-    """One for all panels, below them."""
-    handles: dict[str, Any] = {
-        label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
-    }
+def _legend(figure: Figure, axes: Sequence[Axes], more: Mapping[str, Any] | None = None) -> None:
+    """One for all panels, below them: their lines, each once, the band, and more."""
+    handles: dict[str, Any] = {}
+    for axis in axes:
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    handles |= more or {}
     if any(axis.collections for axis in axes):
         handles["from least to greatest"] = Patch(color="0.5", alpha=0.3, linewidth=0)
-    if not handles:
-        return
-    width, height = figure.get_size_inches()
-    # A line's sample and the gap behind it, and so much for a letter, in inches.
-    columns = min(len(handles), max(1, int(width / (0.8 + 0.07 * max(map(len, handles))))))
-    # The axes keep their height.
-    figure.set_size_inches(width, height + 0.2 * math.ceil(len(handles) / columns))
-    style: dict[str, Any] = {"loc": "outside lower center", "frameon": False, "handlelength": 3.5, "fontsize": 9}
-    figure.legend(handles.values(), handles.keys(), ncols=columns, **style)
+    legend(figure, handles, handlelength=3.5)
 
 
 def rate_per_unit(rates: Mapping[str, np.ndarray]) -> Figure:
@@ -121,7 +132,8 @@ def information_by_samples(
         information: label → mutual information in nats on each subset of each size, [subsets, s].
         marginal_kl: label → marginal KL in nats, likewise.
     """
-    figure, axes = panels(2, 4.8, 3.6)
+    # Their sum is the rate, so one scale.
+    figure, axes = panels(2, 4.8, 3.6, sharey=True)
     for axis, found, name in zip(axes, (information, marginal_kl), ("mutual information", "marginal KL"), strict=True):
         for (label, values), mark in zip(found.items(), line_marks(len(found)), strict=True):
             _line(axis, np.asarray(sizes), np.asarray(values, np.float64), label, mark)

@@ -8,11 +8,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy.optimize import linear_sum_assignment
-from scipy.spatial.distance import cdist
 
 from zoo.domains.pictures import as_uint8, grid
-from zoo.report.figures.canvas import bare, panels
+from zoo.report.figures.canvas import bare, colours, panels, titled, wrapped
 
 
 def image_rows(rows: Mapping[str, np.ndarray], title: str = "", lines: int = 1) -> Figure:
@@ -27,9 +25,9 @@ def image_rows(rows: Mapping[str, np.ndarray], title: str = "", lines: int = 1) 
     height, width = next(iter(pictures.values())).shape[:2]
     figure, axes = panels(len(rows), 9.0, 9.0 * height / width + 0.3, columns=1)
     for axis, (label, picture) in zip(axes, pictures.items(), strict=True):
-        _show(axis, picture, label)
+        _show(axis, picture, label, 9.0)
     if title:
-        figure.suptitle(title, fontsize=12)
+        figure.suptitle(wrapped(title, 9.0, 12), fontsize=12)
     return figure
 
 
@@ -48,16 +46,16 @@ def portrait(rows: Mapping[str, np.ndarray], rates: np.ndarray, title: str = "")
     figure = Figure(figsize=size, layout="constrained")
     left, right = figure.subfigures(1, 2, width_ratios=[inches, 2.9])
     for axis, (label, picture) in zip(left.subplots(len(rows), 1, squeeze=False)[:, 0], pictures.items(), strict=True):
-        _show(axis, picture, label, fontsize=9)
+        _show(axis, picture, label, inches, fontsize=9)
     bars = right.subplots()
-    bars.bar(np.arange(1, len(rates) + 1), np.sort(rates)[::-1], width=1.0, color="tab:blue")
+    bars.bar(np.arange(1, len(rates) + 1), np.sort(rates)[::-1], width=1.0, color=colours(1)[0])
     bars.set_title(f"rate per unit, {rates.sum():.1f} nats in all", fontsize=9)
     bars.set_xlabel("latent unit, by rate", fontsize=8)
     bars.set_ylabel("nats", fontsize=8)
     bars.tick_params(labelsize=8)
     bare(bars)
     if title:
-        figure.suptitle(title, fontsize=11)
+        figure.suptitle(wrapped(title, size[0], 11), fontsize=11)
     return figure
 
 
@@ -91,7 +89,7 @@ def interpolations(found: Mapping[str, np.ndarray]) -> Figure:
     inches = 9.0 if len(wide) == 1 else 5.5
     figure, axes = panels(len(wide), inches, inches * height / width + 0.3, columns=2)
     for axis, (label, picture) in zip(axes, wide.items(), strict=True):
-        _show(axis, picture, label)
+        _show(axis, picture, label, inches)
     return figure
 
 
@@ -108,7 +106,7 @@ def traversals(images: np.ndarray, values: np.ndarray, labels: Sequence[str], ti
     picture = grid(images.reshape(-1, *images.shape[2:]), steps)
     tall = 7.0 * picture.shape[0] / picture.shape[1]
     figure, (axis,) = panels(1, 8.5, tall + 0.6)
-    _show(axis, picture)
+    _show(axis, picture, "", 8.5)
     axis.set_axis_on()
     axis.set_xticks((np.arange(steps) + 0.5) * (width + 1), [f"{value:+.3g}" if value else "0" for value in values])
     axis.set_yticks((np.arange(rows) + 0.5) * (height + 1), labels)
@@ -116,7 +114,7 @@ def traversals(images: np.ndarray, values: np.ndarray, labels: Sequence[str], ti
     axis.tick_params(length=0)
     axis.spines[:].set_visible(False)
     if title:
-        axis.set_title(title, fontsize=11)
+        titled(axis, title, 7.0, 11)
     return figure
 
 
@@ -135,6 +133,9 @@ def cells(positions: np.ndarray, rows: int, columns: int) -> np.ndarray:
     Raises:
         ValueError: more points than cells, or positions that are not [n, 2] or not finite.
     """
+    from scipy.optimize import linear_sum_assignment
+    from scipy.spatial.distance import cdist
+
     positions = np.asarray(positions, np.float64)
     if positions.ndim != 2 or positions.shape[1] != 2 or not np.isfinite(positions).all():
         raise ValueError(f"positions: must be finite and [n, 2], got an array of shape {positions.shape}")
@@ -173,12 +174,12 @@ def _squares(pictures: Mapping[str, np.ndarray], inches: float = 4.0) -> Figure:
     height, width = next(iter(pictures.values())).shape[:2]
     figure, axes = panels(len(pictures), inches, inches * height / width + 0.2)
     for axis, (label, picture) in zip(axes, pictures.items(), strict=True):
-        _show(axis, picture, label)
+        _show(axis, picture, label, inches)
     return figure
 
 
-def _show(axis: Axes, picture: np.ndarray, label: str = "", fontsize: int = 10) -> None:
-    """A picture under its label; pixels stay pixels, also where an SVG is enlarged."""
+def _show(axis: Axes, picture: np.ndarray, label: str, inches: float, fontsize: int = 10) -> None:
+    """A picture of so many inches under its label; pixels stay pixels, also where an SVG is enlarged."""
     axis.imshow(picture.squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="none")
-    axis.set_title(label, loc="left", fontsize=fontsize)
+    titled(axis, label, inches, fontsize, loc="left")
     axis.set_axis_off()

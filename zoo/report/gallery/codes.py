@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zoo.report.gallery.runs import Runs, chosen, model_of, posteriors_of, require_images
+from zoo.report.gallery.runs import Runs, chosen, model_of, posteriors_of, require_images, sample
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +20,8 @@ def tsne(runs: Runs, *, split: str = "test", images: int = 1000, seed: int = 0) 
     shown = chosen(runs, split, images, seed)
     require_images(shown.images, 3, "tsne", split)
     found = posteriors_of(runs, shown.images)
-    return figures.tsne({label: (q.loc, shown.classes()) for label, q in found.items()}, seed=seed)
+    drawn = figures.tsne({label: (q.loc, shown.classes()) for label, q in found.items()}, seed=seed)
+    return figures.noted(drawn, sample(runs, split, len(shown.images)))
 
 
 def arrows(runs: Runs, *, split: str = "test", images: int = 40, seed: int = 0, projection: str = "pca") -> Figure:
@@ -41,7 +42,8 @@ def arrows(runs: Runs, *, split: str = "test", images: int = 40, seed: int = 0, 
     layers = domain.transformations() if layers is None else layers
     transformed = apply_views(layers, x, Draws(seed, 0, "plot"), "transformed").numpy()
     before, after = posteriors_of(runs, shown), posteriors_of(runs, transformed)
-    return figures.arrows({label: (before[label].loc, after[label].loc) for label in runs}, projection, seed)
+    drawn = figures.arrows({label: (before[label].loc, after[label].loc) for label in runs}, projection, seed)
+    return figures.noted(drawn, sample(runs, split, len(shown)))
 
 
 def noise(runs: Runs, *, split: str = "test", images: int = 1000, seed: int = 0) -> Figure:
@@ -65,7 +67,8 @@ def noise(runs: Runs, *, split: str = "test", images: int = 1000, seed: int = 0)
         if getattr(model, "noise", "gaussian") == "decoder":
             noise = model.noise_examples(model.batch(shown, training=False))
         found[label] = (_draw(model, x, generator), _draw(model, noise, generator))
-    return figures.data_and_noise(found, [1.0, *(model.K for model in contrasting[:1])])
+    drawn = figures.data_and_noise(found, [1.0, *(model.K for model in contrasting[:1])])
+    return figures.noted(drawn, f"{sample(runs, split, len(shown))}, and as many of noise")
 
 
 def _draw(model: VAE, x: Any, generator: np.random.Generator) -> np.ndarray:

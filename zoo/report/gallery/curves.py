@@ -2,53 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from zoo.experiments.run_directory import RunError
 from zoo.metrics.names import named
 from zoo.parameters import nearest
-from zoo.report.gallery.runs import Runs, chosen, model_of, posteriors_of, same_but_for_seed
+from zoo.report.gallery.runs import (
+    Runs,
+    chosen,
+    data_set,
+    experiment_of,
+    model_of,
+    posteriors_of,
+    same_but_for_seed,
+    sample,
+)
 
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure
 
 # The panels of a history, unless others are asked for.
-METRICS = "mutual_information,rate,active_units"
+METRICS = "mutual_information,active_units,rate,elbo"
+_SPLITS = {"validation": "val_", "train": ""}
 
 
-def history(runs: Runs, *, split: str = "validation", metric: str = METRICS) -> Figure:
-    """Metrics against epoch; seeds of one configuration as their mean with a band."""
+def history(runs: Runs, *, split: str = "", metric: str = METRICS) -> Figure:
+    """Metrics against epoch, in training and validation; seeds of one configuration as their mean with a band."""
     import numpy as np
 
     from zoo.report import figures
-    from zoo.training import metrics_file
+    from zoo.training.metrics_file import rows as read
 
     if split == "test":
         raise ValueError("split: a history has no 'test'; one of: train, validation")
-    prefix = "val_" if split == "validation" else ""
-    logs = {label: metrics_file.rows(run.metrics) for label, run in runs.items()}
-    known = {key for rows in logs.values() for row in rows for key in row if key not in ("epoch", "step")}
-    names = {key.removeprefix(prefix) for key in known if key.startswith("val_") == bool(prefix)}
+    logs = {label: read(run.metrics) for label, run in runs.items()}
     for label, rows in logs.items():
         if not rows:
             path = runs[label].path
             raise RunError(f"{path}: has not finished an epoch yet; go on with: zoo train --resume {path}")
     metrics = [name.strip() for name in metric.split(",")]
-    curves: dict[str, dict[str, list]] = {}
+    alike = same_but_for_seed(runs)
+    drawn = {each: _of_split(logs, alike, metrics, each) for each in ([split] if split else _SPLITS)}
     for name in metrics:
-        if name not in names:
-            raise ValueError(f"metric: no {name!r} in the {split} history; {nearest(name, names)}")
-        for label, seeds in same_but_for_seed(runs).items():
-            with_it = [[row for row in logs[seed] if prefix + name in row] for seed in seeds]
-            series = [tuple(np.array([row[k] for row in rows]) for k in ("epoch", prefix + name)) for rows in with_it]
-            if all(with_it):
-                curves.setdefault(name, {})[label] = series
-    watched = {run.experiment().watch.images for run in runs.values()}
+        if not any(name in found for found in drawn.values()):
+            known = {name for each in drawn for name in _known(logs, each)}
+            raise ValueError(f"metric: no {name!r} in the {split or 'run'}'s history; {nearest(name, known)}")
+    watched = [experiment_of(run).watch.images for run in runs.values()]
     n = max(watched)
-    units = {name: named(name).unit for name in curves}
-    return figures.history(curves, units, {"mutual_information": (f"log {n} = {np.log(n):.2f}", float(np.log(n)))})
+    bounds = {"mutual_information": (f"log {n} = {np.log(n):.2f}", float(np.log(n)))}
+    units = {name: named(name).unit for name in metrics}
+    figure = figures.history(drawn.get("validation", {}), units, bounds, drawn.get("train"))
+    first = data_set(experiment_of(next(iter(runs.values()))).data)
+    of = f"{n:,}" if min(watched) == n else f"{min(watched):,} to {n:,}"
+    seeds = "" if len(alike) == len(runs) else f"; means of up to {max(map(len, alike.values()))} seeds"
+    whole = "terms: all examples of a split"
+    return figures.noted(figure, f"{first}; {whole}; information, units and probes: n = {of} of validation{seeds}")
+
+
+def _known(logs: Mapping[str, list[dict[str, float]]], split: str) -> set[str]:
+    """The names that some run's lines have for a split."""
+    keys = {key for rows in logs.values() for row in rows for key in row if key not in ("epoch", "step")}
+    prefix = _SPLITS[split]
+    return {key.removeprefix(prefix) for key in keys if key.startswith("val_") == bool(prefix)}
+
+
+def _of_split(
+    logs: Mapping[str, list[dict[str, float]]], alike: Mapping[str, list[str]], metrics: Sequence[str], split: str
+) -> dict[str, dict[str, list[tuple[np.ndarray, np.ndarray]]]]:
+    """Metric → label of a configuration → (epochs, values) of each seed, of what all of them have."""
+    import numpy as np
+
+    found: dict[str, dict[str, list]] = {}
+    for name in metrics:
+        key = _SPLITS[split] + name
+        for label, seeds in alike.items():
+            with_it = [[row for row in logs[seed] if key in row] for seed in seeds]
+            if all(with_it):
+                series = [(np.array([r["epoch"] for r in rows]), np.array([r[key] for r in rows])) for rows in with_it]
+                found.setdefault(name, {})[label] = series
+    return found
 
 
 def rate_per_unit(runs: Runs, *, split: str = "test", images: int = 2000, seed: int = 0) -> Figure:
@@ -56,9 +90,11 @@ def rate_per_unit(runs: Runs, *, split: str = "test", images: int = 2000, seed: 
     from zoo import metrics
     from zoo.report import figures
 
-    found = posteriors_of(runs, chosen(runs, split, images, seed).images)
+    shown = chosen(runs, split, images, seed).images
+    found = posteriors_of(runs, shown)
     variances = {label: model_of(run).prior_variance or 1.0 for label, run in runs.items()}
-    return figures.rate_per_unit({label: metrics.rate_per_unit(*q, variances[label]) for label, q in found.items()})
+    drawn = figures.rate_per_unit({label: metrics.rate_per_unit(*q, variances[label]) for label, q in found.items()})
+    return figures.noted(drawn, sample(runs, split, len(shown)))
 
 
 def information(runs: Runs, *, split: str = "test", images: int = 10_000, seed: int = 0) -> Figure:
@@ -70,7 +106,8 @@ def information(runs: Runs, *, split: str = "test", images: int = 10_000, seed: 
     sizes.append(len(shown))
     found = {label: information_by_size(*q, sizes=sizes, seed=seed) for label, q in posteriors_of(runs, shown).items()}
     information, marginal = ({label: estimates[k] for label, estimates in found.items()} for k in (0, 1))
-    return figures.information_by_samples(sizes, information, marginal)
+    drawn = figures.information_by_samples(sizes, information, marginal)
+    return figures.noted(drawn, f"{sample(runs, split, len(shown))}; each N: random subsets of them")
 
 
 def information_by_size(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo.report.gallery.runs import Runs, chosen, model_of, posteriors_of, require_images
+from zoo.report.gallery.runs import Runs, chosen, model_of, posteriors_of, require_images, sample
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,7 +17,8 @@ def grid(runs: Runs, *, split: str = "test", images: int = 400, seed: int = 0) -
     shown = chosen(runs, split, images, seed).images
     require_images(shown, 3, "grid", split)
     found = posteriors_of(runs, shown)
-    return figures.image_map(shown, {label: figures.plane(q.loc, seed=seed) for label, q in found.items()})
+    drawn = figures.image_map(shown, {label: figures.plane(q.loc, seed=seed) for label, q in found.items()})
+    return figures.noted(drawn, f"{sample(runs, split, len(shown))}; neighbours by t-SNE of the codes")
 
 
 def reconstructions(runs: Runs, *, split: str = "test", images: int = 20, seed: int = 0) -> Figure:
@@ -25,16 +26,18 @@ def reconstructions(runs: Runs, *, split: str = "test", images: int = 20, seed: 
     from zoo.report import figures
 
     shown = chosen(runs, split, images, seed).images
-    return figures.reconstructions(
+    drawn = figures.reconstructions(
         shown, {label: model_of(run).reconstruct(shown).numpy() for label, run in runs.items()}
     )
+    return figures.noted(drawn, sample(runs, split, len(shown)))
 
 
 def samples(runs: Runs, *, images: int = 64, seed: int = 0) -> Figure:
     """Images decoded from samples of the prior."""
     from zoo.report import figures
 
-    return figures.samples({label: model_of(run).sample(images, seed=seed).numpy() for label, run in runs.items()})
+    drawn = figures.samples({label: model_of(run).sample(images, seed=seed).numpy() for label, run in runs.items()})
+    return figures.noted(drawn, f"n = {images:,} samples of the prior for each model")
 
 
 def interpolations(runs: Runs, *, split: str = "test", images: int = 6, seed: int = 0) -> Figure:
@@ -58,7 +61,7 @@ def interpolations(runs: Runs, *, split: str = "test", images: int = 6, seed: in
         decoded = as_uint8(model.decode(walks.reshape(-1, walks.shape[-1])).numpy())
         inside = decoded.reshape(pairs, len(share), *shown.shape[1:])
         found[label] = np.concatenate([ends[:, :1], inside, ends[:, 1:]], axis=1)
-    return figures.interpolations(found)
+    return figures.noted(figures.interpolations(found), f"{sample(runs, split, 2 * pairs)}, {pairs} walks")
 
 
 def traversals(runs: Runs, *, split: str = "test", images: int = 8, seed: int = 0, unit: int | None = None) -> Figure:
@@ -70,7 +73,8 @@ def traversals(runs: Runs, *, split: str = "test", images: int = 8, seed: int = 
 
     ((label, run),) = runs.items()
     model = model_of(run)
-    posteriors = model.posteriors(chosen(runs, split, max(images, 1000), seed).images)
+    measured = chosen(runs, split, max(images, 1000), seed).images
+    posteriors = model.posteriors(measured)
     rates = metrics.rate_per_unit(*posteriors, model.prior_variance or 1.0)
     if unit is not None and not 0 <= unit < len(rates):
         raise ValueError(f"unit: {unit} given, the units of {label} are 0 to {len(rates) - 1}")
@@ -89,7 +93,8 @@ def traversals(runs: Runs, *, split: str = "test", images: int = 8, seed: int = 
     codes = np.repeat(bases[:, None], len(values), axis=1)
     codes[np.arange(len(units)), :, units] = values
     decoded = model.decode(codes.reshape(-1, codes.shape[-1])).numpy()
-    return figures.traversals(decoded.reshape(*codes.shape[:2], *decoded.shape[1:]), values, names, title)
+    drawn = figures.traversals(decoded.reshape(*codes.shape[:2], *decoded.shape[1:]), values, names, title)
+    return figures.noted(drawn, f"rates on {sample(runs, split, len(measured))}")
 
 
 def portrait(runs: Runs, *, split: str = "test", images: int = 12, seed: int = 0) -> Figure:
@@ -108,4 +113,4 @@ def portrait(runs: Runs, *, split: str = "test", images: int = 12, seed: int = 0
         "sample of the prior": model.sample(len(shown), seed=seed).numpy(),
     }
     rates = metrics.rate_per_unit(*model.posteriors(measured), model.prior_variance or 1.0)
-    return figures.portrait(rows, rates, label)
+    return figures.noted(figures.portrait(rows, rates, label), f"rates on {sample(runs, split, len(measured))}")

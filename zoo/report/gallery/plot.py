@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.parameters import nearest
 from zoo.report.gallery import codes, curves, images
-from zoo.report.gallery.runs import Runs, data_set, labelled
+from zoo.report.gallery.runs import Runs, data_set, experiment_of, labelled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,10 +37,13 @@ _DRAW: dict[str, Callable[..., Figure]] = {
 OF_ONE = ("traversals", "portrait")
 """Those that are drawn of one run alone."""
 
+WITHOUT_MODEL = ("history",)
+"""The figures that need neither a run's model nor TensorFlow."""
+
 FIGURES: dict[str, str] = {name: inspect.getdoc(function) or "" for name, function in _DRAW.items()}
 """What each figure shows, in a line."""
 
-__all__ = ["FIGURES", "check", "labelled", "plot"]
+__all__ = ["FIGURES", "WITHOUT_MODEL", "check", "labelled", "plot"]
 
 
 def plot(name: str, runs: Runs, **options: Any) -> Figure:
@@ -52,7 +55,7 @@ def plot(name: str, runs: Runs, **options: Any) -> Figure:
     Args:
         name: of `FIGURES`.
         runs: label → run; the labels stand in the figure.
-        **options: those of the figure: `split` (train, validation, test), `images` (at most so many), `seed` (of their
+        **options: those of the figure: `split` (train, validation, test; a history has both of the first two), `images` (at most so many), `seed` (of their
             choice and of all draws), `metric` (history: names with commas), `unit` (traversals: its number, from 0),
             `projection` (arrows: pca or tsne).
 
@@ -90,11 +93,11 @@ def check(name: str, runs: Runs, **options: Any) -> None:
         raise ValueError(f"plot: {name} needs the directory of a run")
     if len(runs) > 1 and name in OF_ONE:
         raise ValueError(f"plot: {name} is drawn of one run, got {len(runs)}: {', '.join(runs)}")
-    data_sets = {label: data_set(run.experiment().data) for label, run in runs.items()}
+    data_sets = {label: data_set(experiment_of(run).data) for label, run in runs.items()}
     if len({*data_sets.values()}) > 1:
         listed = ", ".join(f"{label} ({data})" for label, data in data_sets.items())
         raise ValueError(f"plot: the runs are of different data sets, to be drawn apart: {listed}")
-    for run in runs.values() if name != "history" else ():
+    for run in runs.values() if name not in WITHOUT_MODEL else ():
         run.require_model()
 
 

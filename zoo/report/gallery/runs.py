@@ -34,14 +34,26 @@ def labelled(paths: Sequence[Path]) -> dict[str, RunDirectory]:
         RunError: the path is not that of a run.
     """
     whole = [Path(os.path.abspath(path)) for path in paths]
+    seen: set[Path] = set()
     for path in whole:
-        if whole.count(path) > 1:
+        if path in seen:
             raise ValueError(f"plot: {path} is given twice")
+        seen.add(path)
     for depth in range(1, max((len(path.parts) for path in whole), default=1) + 1):
         labels = ["/".join(path.parts[-depth:]) for path in whole]
         if len({*labels}) == len(labels):
             break
     return {label: RunDirectory.open(path) for label, path in zip(labels, paths, strict=True)} if paths else {}
+
+
+@functools.lru_cache(maxsize=4096)
+def _experiment(path: Path, written: int) -> Experiment:
+    return RunDirectory(path).experiment()
+
+
+def experiment_of(run: RunDirectory) -> Experiment:
+    """The configuration of a run, read again only where its file has changed: reading a thousand takes seconds."""
+    return _experiment(run.path, run.config.stat().st_mtime_ns)
 
 
 def data_set(data: Data) -> str:
@@ -55,7 +67,7 @@ def same_but_for_seed(runs: Runs) -> dict[str, list[str]]:
     """Labels of runs whose configurations differ in the seed alone, under what the labels have in common."""
     alike: dict[str, list[str]] = {}
     for label, run in runs.items():
-        alike.setdefault(run.experiment().fingerprint(), []).append(label)
+        alike.setdefault(experiment_of(run).fingerprint(), []).append(label)
     named = {}
     for labels in alike.values():
         equal = itertools.takewhile(lambda letters: len({*letters}) == 1, zip(*labels, strict=False))
@@ -93,8 +105,13 @@ def chosen(runs: Runs, split: str, images: int, seed: int) -> Examples:
     """At most so many examples of the first run's split, in an order that the seed decides."""
     import numpy as np
 
-    found = _split(next(iter(runs.values())).experiment().data, split)
+    found = _split(experiment_of(next(iter(runs.values()))).data, split)
     return found.take(np.random.default_rng(seed).permutation(len(found.images))[:images])
+
+
+def sample(runs: Runs, split: str, count: int) -> str:
+    """What a figure was drawn from, in words: data set, split and how many examples."""
+    return f"{data_set(experiment_of(next(iter(runs.values()))).data)}, {split} split: n = {count:,}"
 
 
 def posteriors_of(runs: Runs, images: np.ndarray) -> dict[str, Codes]:

@@ -216,3 +216,31 @@ def test_a_kill_at_the_end_leaves_nothing_to_be_missed(whole, tmp_path):
     for file in files:
         assert file.read_bytes() == (whole[0] / file.relative_to(run.path)).read_bytes()
     assert len(checkpoint.checkpoints(run.checkpoints)) == 2 and run.model.is_file()
+
+
+def changed(run, was, now):
+    text = run.config.read_text()
+    assert text.count(was) == 1
+    run.config.write_text(text.replace(was, now))
+    files = sorted(path for path in run.path.rglob("*") if path.is_file() and path.name != ".lock")
+    return {path: path.read_bytes() for path in files}
+
+
+def resume(run):
+    return experiments.train(run.experiment(resolve=True), run, resume=True, quiet=True, announce=pytest.fail)
+
+
+@pytest.mark.parametrize(("was", "now"), [("clip_norm: 5.0", "clip_norm: 7.0"), ("latent_dim: 16", "latent_dim: 36")])
+def test_a_changed_configuration_is_refused_and_nothing_touched(interrupted, was, now):
+    before = changed(interrupted, was, now)
+    with pytest.raises(RunError, match=rf"{now.replace(': ', ' is ')}, .* trained with {was.split()[1]}; put that"):
+        resume(interrupted)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_without_a_checkpoint_too(interrupted):
+    shutil.rmtree(interrupted.checkpoints)
+    before = changed(interrupted, "clip_norm: 5.0", "clip_norm: 7.0")
+    with pytest.raises(RunError, match=r"config\.yaml: has changed since the run was made"):
+        resume(interrupted)
+    assert {path: path.read_bytes() for path in before} == before

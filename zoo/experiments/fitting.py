@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -15,6 +15,7 @@ from zoo.experiments import hparams
 from zoo.experiments.building import build_model, feature_domain, load_split, plateau, shared_examples
 from zoo.experiments.finished import is_whole, save_model
 from zoo.experiments.run_directory import RunDirectory, RunError
+from zoo.experiments.same_configuration import check_begun, check_trained
 from zoo.experiments.schema import Experiment
 from zoo.models.vae import VAE
 from zoo.training import callbacks
@@ -74,7 +75,7 @@ def train(
     with run.locked():
         run.diverged.unlink(missing_ok=True)
         with scope():
-            done, rows = _go_back(run, model, announce) if resume else (0, [])
+            done, rows = _go_back(run, experiment, model, announce) if resume else (0, [])
         watching = [*_callbacks(experiment, run, held_out, rows, quiet, announce, cures), *watchers]
         binarize = "dynamic" if experiment.data.binarize == "dynamic" else None
         arguments: dict[str, Any] = {"batch_size": recipe.batch_size, "seed": recipe.seed, "epochs": recipe.epochs}
@@ -129,12 +130,22 @@ def _ended(run: RunDirectory, error: Exception) -> str:
     return f"{run.path}: {error}; {kept}"
 
 
-def _go_back(run: RunDirectory, model: VAE, announce: Announce) -> tuple[int, list[dict[str, float]]]:
+def _go_back(
+    run: RunDirectory, experiment: Experiment, model: VAE, announce: Announce
+) -> tuple[int, list[dict[str, float]]]:
     """Brings model and metrics to the last good checkpoint: the epochs that lie behind, and what was recorded."""
+
+    def check(state: Mapping[str, Any]) -> None:
+        # A checkpoint of an earlier version of the zoo does not say.
+        if "configuration" in state:
+            check_trained(run.config, experiment, state["configuration"], announce)
+
     try:
-        done = restore(run.checkpoints, model, announce)
+        done = restore(run.checkpoints, model, announce, check)
     except CheckpointError as error:
         raise RunError(str(error)) from None
+    if not done:
+        check_begun(run, experiment)
     rows = recorded(run.checkpoints, done)
     if rows is None:
         rows = record.rows(run.metrics, done)
@@ -197,5 +208,5 @@ def _callbacks(
         projector,
         recorder,
         callbacks.Clock(run.seconds),
-        callbacks.Checkpoint(run.checkpoints, record=recorder),
+        callbacks.Checkpoint(run.checkpoints, record=recorder, configuration=experiment.values()),
     ]

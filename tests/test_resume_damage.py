@@ -123,14 +123,14 @@ def test_a_changed_state_is_damage(interrupted, damage):
     state = json.loads(path.read_text()) | STATES[damage]
     path.write_text(json.dumps({name: value for name, value in state.items() if value is not ...}))
     with pytest.raises((ValueError, TypeError)):
-        checkpoint._read(path.parent)
+        checkpoints.read(path.parent)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "3", "null", "{}", "[" * 100_000, '{"sha256": ' + "9" * 5000 + "}"])
 def test_a_state_of_another_form_is_damage(interrupted, content):
     (interrupted.checkpoints / "epoch-0004" / checkpoint.STATE).write_text(content)
     with pytest.raises((ValueError, TypeError, LookupError, AttributeError, RecursionError)):
-        checkpoint._read(interrupted.checkpoints / "epoch-0004")
+        checkpoints.read(interrupted.checkpoints / "epoch-0004")
 
 
 def test_without_a_good_checkpoint_a_run_starts_again_and_ends_alike(interrupted, whole):
@@ -142,14 +142,14 @@ def test_without_a_good_checkpoint_a_run_starts_again_and_ends_alike(interrupted
 
 def test_no_flipped_bit_is_taken_for_something_else(interrupted):
     folder = interrupted.checkpoints / "epoch-0004"
-    state, weights = checkpoint._read(folder)
+    state, weights = checkpoints.read(folder)
     text = (folder / checkpoint.STATE).read_bytes()
     for place in np.random.default_rng(0).choice(len(text), 300, replace=False):
         changed = bytearray(text)
         changed[place] ^= 1 << int(place % 8)
         (folder / checkpoint.STATE).write_bytes(changed)
         try:
-            found = checkpoint._read(folder)
+            found = checkpoints.read(folder)
         except (ValueError, LookupError, TypeError, AttributeError):
             continue
         # Another kind of space between two values, say.
@@ -159,7 +159,7 @@ def test_no_flipped_bit_is_taken_for_something_else(interrupted):
 def test_a_checkpoint_under_another_name_is_damaged(interrupted):
     (interrupted.checkpoints / "epoch-0004").rename(interrupted.checkpoints / "epoch-0003")
     with pytest.raises(ValueError, match="says that it is of epoch 4"):
-        checkpoint._read(interrupted.checkpoints / "epoch-0003")
+        checkpoints.read(interrupted.checkpoints / "epoch-0003")
 
 
 def age(folder):
@@ -217,3 +217,31 @@ def test_a_kill_at_the_end_leaves_nothing_to_be_missed(whole, tmp_path):
     for file in files:
         assert file.read_bytes() == (whole[0] / file.relative_to(run.path)).read_bytes()
     assert len(checkpoints.checkpoints(run.checkpoints)) == 2 and run.model.is_file()
+
+
+def changed(run, was, now):
+    text = run.config.read_text()
+    assert text.count(was) == 1
+    run.config.write_text(text.replace(was, now))
+    files = sorted(path for path in run.path.rglob("*") if path.is_file() and path.name != ".lock")
+    return {path: path.read_bytes() for path in files}
+
+
+def resume(run):
+    return experiments.train(run.experiment(resolve=True), run, resume=True, quiet=True, announce=pytest.fail)
+
+
+@pytest.mark.parametrize(("was", "now"), [("clip_norm: 5.0", "clip_norm: 7.0"), ("latent_dim: 16", "latent_dim: 36")])
+def test_a_changed_configuration_is_refused_and_nothing_touched(interrupted, was, now):
+    before = changed(interrupted, was, now)
+    with pytest.raises(RunError, match=rf"{now.replace(': ', ' is ')}, .* trained with {was.split()[1]}; put that"):
+        resume(interrupted)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_without_a_checkpoint_too(interrupted):
+    shutil.rmtree(interrupted.checkpoints)
+    before = changed(interrupted, "clip_norm: 5.0", "clip_norm: 7.0")
+    with pytest.raises(RunError, match=r"config\.yaml: has changed since the run was made"):
+        resume(interrupted)
+    assert {path: path.read_bytes() for path in before} == before

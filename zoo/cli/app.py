@@ -62,7 +62,7 @@ def load_tensorflow() -> None:
     from zoo.cli.terminal import Stages
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with Stages(quiet=not sys.stderr.isatty()) as stage:
+    with Stages() as stage:
         stage("loading TensorFlow")
         _import_tensorflow()
 

@@ -46,7 +46,7 @@ def evaluation_table(found: dict[str, Measured], title: str) -> None:
 class Stages:
     """What a command is doing where no bar shows it, a context: a line on standard error that goes when the next comes.
 
-    In a file, it is a line each.
+    In a file it shows nothing, as nobody waits there.
 
     Args:
         quiet: shows nothing.
@@ -68,10 +68,7 @@ class Stages:
         if self.live is not None:
             self.live.stop()
             self.live = None
-        if self.quiet or not what:
-            return
-        if not self.console.is_terminal:
-            self.console.print(f"zoo: {what}", highlight=False, markup=False, soft_wrap=True)
+        if self.quiet or not what or not self.console.is_terminal:
             return
         # Not drawn by a thread: rich imports while it draws, which fails in one beside other imports.
         self.live = Live(Text(f"{what} …"), console=self.console, transient=True, auto_refresh=False)
@@ -80,30 +77,25 @@ class Stages:
 
 @contextmanager
 def progress_over_tasks(quiet: bool, loading: str = "loading") -> Iterator[Callable[[str, float], None] | None]:
-    """A bar on standard error that is told what is being done, and the share of all that is done; in a file, lines.
+    """A bar on standard error that is told what is being done, and the share of all that is done.
 
     Args:
-        quiet: shows nothing; there is no function to tell then.
+        quiet: shows nothing; there is no function to tell then, nor in a file, where nobody waits.
         loading: what is done before the function is called for the first time.
     """
-    if quiet:
+    console = Console(stderr=True, markup=False)
+    if quiet or not console.is_terminal:
         yield None
         return
-    console = Console(stderr=True, markup=False)
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn())
     bar = Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
     number = bar.add_task("", total=1.0)
-    said: set[str] = set()
 
     def tell(task: str, done: float) -> None:
         stage("")
-        if console.is_terminal:
-            # Only now: its thread imports while it draws, which fails in one beside what is imported for loading.
-            bar.start()
-            bar.update(number, description=task, completed=done)
-        elif task not in said:
-            said.add(task)
-            console.print(f"zoo: {task}", highlight=False, markup=False, soft_wrap=True)
+        # Only now: its thread imports while it draws, which fails in one beside what is imported for loading.
+        bar.start()
+        bar.update(number, description=task, completed=done)
 
     with Stages() as stage:
         stage(loading)

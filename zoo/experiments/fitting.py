@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -16,6 +16,7 @@ from zoo.experiments.building import build_model, feature_domain, load_split, pl
 from zoo.experiments.continuing import adopt, is_whole
 from zoo.experiments.finished import save_model
 from zoo.experiments.run_directory import RunDirectory, RunError
+from zoo.experiments.same_configuration import check_begun, check_trained
 from zoo.experiments.schema import Experiment
 from zoo.models.vae import VAE
 from zoo.training import callbacks, metrics_file
@@ -143,11 +144,21 @@ def _go_back(
     experiment: Experiment, run: RunDirectory, model: VAE, announce: Announce
 ) -> tuple[int, list[dict[str, float]]]:
     """Brings model and metrics to the last good checkpoint: the epochs that lie behind, and what was recorded."""
-    epochs, before = experiment.train.epochs, run.experiment().train.epochs
+    epochs = before = experiment.train.epochs
+
+    def check(state: Mapping[str, Any]) -> None:
+        nonlocal before
+        # A checkpoint of an earlier version of the zoo does not say.
+        if "configuration" in state:
+            check_trained(run.config, experiment, state["configuration"], announce)
+            before = state["configuration"]["train"]["epochs"]
+
     try:
-        done = restore(run.checkpoints, model, announce)
+        done = restore(run.checkpoints, model, announce, check)
     except CheckpointError as error:
         raise RunError(str(error)) from None
+    if not done:
+        check_begun(run, experiment)
     rows = recorded(run.checkpoints, done)
     if rows is None:
         rows = metrics_file.rows(run.metrics, done)
@@ -217,5 +228,5 @@ def _callbacks(
         projector,
         recorder,
         callbacks.Clock(run.seconds),
-        callbacks.Checkpoint(run.checkpoints, record=recorder),
+        callbacks.Checkpoint(run.checkpoints, record=recorder, configuration=experiment.values()),
     ]

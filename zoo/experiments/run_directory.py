@@ -102,7 +102,8 @@ class RunDirectory:
             with replacing(path) as sibling:
                 sibling.mkdir()
                 (sibling / run.config.name).write_text(dump(experiment), encoding="utf-8")
-                text = json.dumps({**environment(), "modules": experiment.modules()}, indent=2) + "\n"
+                begun = {"modules": experiment.modules(), "configuration": experiment.resolved().digest()}
+                text = json.dumps({**environment(), **begun}, indent=2) + "\n"
                 (sibling / run.environment.name).write_text(text, encoding="utf-8")
                 if path.exists():
                     # Fails where another process has just made a run there.

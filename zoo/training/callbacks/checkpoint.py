@@ -3,13 +3,14 @@
 Keras's BackupAndRestore writes weights and epoch number one after the other into the same files: a kill between the
 two restores weights of one epoch under the number of another, and damage inside a file goes unnoticed. So a
 checkpoint here is a folder that appears whole or not at all, and the last two are kept. It holds all that a resume
-depends on, under one checksum: weights, optimiser, counters, seeds, and what was recorded of the epochs so far.
+depends on, under one checksum: weights, optimiser, counters, seeds, what was recorded of the epochs so far, and the
+configuration that the weights come from.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,16 +44,24 @@ class Checkpoint(keras.callbacks.Callback):
         directory: where the checkpoints go, a folder an epoch.
         keep: how many of the latest stay.
         record: stands before it, and what it has recorded is saved too, so that a resume needs no other file.
+        configuration: of the training, as JSON holds it; saved too, so that a resume can tell whether it has changed.
 
     Raises:
         CheckpointError: weights that are not finite, or a disk that is full; the older checkpoints stay.
     """
 
-    def __init__(self, directory: Path, keep: int = 2, record: Record | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        keep: int = 2,
+        record: Record | None = None,
+        configuration: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__()
         self.directory = directory
         self.keep = keep
         self.record = record
+        self.configuration = configuration
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Writes the checkpoint, then removes what is too old, and what a kill left half written."""
@@ -61,6 +70,8 @@ class Checkpoint(keras.callbacks.Callback):
         target = self.directory / folder_name(epoch + 1)
         seeds = [[int(n) for n in seed.numpy()] for seed in _seeds(self.model)]
         state = {"epoch": epoch + 1, "seeds": seeds, "rows": self.record.rows if self.record else []}
+        if self.configuration is not None:
+            state["configuration"] = self.configuration
         weights = NamedBytes(WEIGHTS)
         self.model.save_weights(weights)
         try:
@@ -75,13 +86,19 @@ class Checkpoint(keras.callbacks.Callback):
         prune(self.directory, epoch + 1, self.keep)
 
 
-def restore(directory: Path, model: keras.Model, announce: Callable[[str], None]) -> int:
+def restore(
+    directory: Path,
+    model: keras.Model,
+    announce: Callable[[str], None],
+    check: Callable[[Mapping[str, Any]], None] = lambda state: None,
+) -> int:
     """Loads the latest good checkpoint into a compiled model.
 
     Args:
         directory: of the checkpoints.
         model: the same model as the one that was saved.
         announce: is told, in a line each, of damaged checkpoints that were passed over.
+        check: is told what the good checkpoint holds beside the weights, before anything is loaded; may refuse it.
 
     Returns:
         How many epochs it has behind it; 0 without any good checkpoint.
@@ -97,6 +114,7 @@ def restore(directory: Path, model: keras.Model, announce: Callable[[str], None]
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             announce(f"checkpoint {path.name} is damaged ({reason}); going back to the one before")
             continue
+        check(state)
         try:
             model.build_optimizers()
             model.load_weights(NamedBytes(WEIGHTS, weights))

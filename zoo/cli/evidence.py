@@ -20,7 +20,8 @@ def plot(
         Path | None, typer.Option(help=".png, .svg or .pdf.  [default: FIGURE.png]", show_default=False)
     ] = None,
     split: Annotated[
-        str | None, typer.Option(help="train, validation or test, which is the default (history: both of the first).", show_default=False)
+        str | None,
+        typer.Option(help="train, validation or test (default; history: the first two).", show_default=False),
     ] = None,
     images: Annotated[
         int | None, typer.Option(min=1, help="At most so many (traversals: units or images).", show_default=False)

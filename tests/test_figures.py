@@ -122,6 +122,15 @@ def test_classes_are_drawn_where_their_codes_lie():
     assert [text.get_text() for text in named.texts] == ["0", "1", "2"]
     assert len({tuple(found.get_paths()[0].vertices.ravel()) for found in named.collections}) == 3
     np.testing.assert_allclose(dots(plain)[0], CODES[:, :2])
+    # Colours tell classes apart, and are the same wherever a class is drawn; those of few codes are in the legend too.
+    assert len({tuple(found.get_facecolor()[0]) for found in named.collections}) == 3
+    assert [text.get_text() for text in figure.legends[0].texts] == ["0", "1", "2"]
+    names = np.array(["a", "a name that would cover the dots", "c"])[labels]
+    figure = figures.tsne({"all": (CODES[:, :2], names), "last": (CODES[labels == 2, :2], names[labels == 2])})
+    assert [text.get_text() for text in figure.legends[0].texts] == [*np.unique(names)]
+    first, second = figure.axes
+    assert [text.get_text() for text in first.texts] == ["a", "c"]
+    np.testing.assert_array_equal(first.collections[2].get_facecolor(), second.collections[0].get_facecolor())
     with pytest.raises(ValueError, match=r"labels: 3 of them for 40 codes \(a\)"):
         figures.tsne({"a": (CODES, labels[:3])})
 
@@ -172,9 +181,81 @@ def test_seeds_are_drawn_as_their_mean_with_a_band():
     assert {*map(tuple, band.get_paths()[0].vertices)} == {(1, 1), (1, 3), (3, 5), (3, 9)}
     assert (axis.get_xlabel(), axis.get_ylabel()) == ("epoch", "rate / nats")
     assert [*axis.lines[2].get_ydata()] == [9.5, 9.5]
-    assert [text.get_text() for text in figure.legends[0].texts] == ["two", "one", "from least to greatest"]
-    styles = [(line.get_linestyle(), line.get_marker()) for line in axis.lines[:2]]
+    legend = ["two", "one", "validation", "from least to greatest"]
+    assert [text.get_text() for text in figure.legends[0].texts] == legend
+    styles = [(line.get_color(), line.get_marker()) for line in axis.lines[:2]]
     assert styles[0][0] != styles[1][0] and styles[0][1] != styles[1][1]
+
+
+def test_training_is_dashed_beside_validation():
+    epochs = np.array([1, 2])
+    held_out = {"rate": {"run": [(epochs, np.array([1.0, 2.0]))]}}
+    training = {
+        "rate": {"run": [(epochs, np.array([3.0, 4.0]))]},
+        "learning_rate": {"run": [(epochs, np.array([0.1, 0.1]))]},
+    }
+    figure = figures.history(held_out, training=training)
+    rate, learning_rate = figure.axes
+    assert [[*line.get_ydata()] for line in rate.lines] == [[1, 2], [3, 4]]
+    assert [line.get_linestyle() for line in rate.lines] == ["-", "--"]
+    assert len({line.get_color() for line in rate.lines}) == len({line.get_marker() for line in rate.lines}) == 1
+    assert [line.get_linestyle() for line in learning_rate.lines] == ["--"]
+    assert [text.get_text() for text in figure.legends[0].texts] == ["run", "validation", "training"]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 40])
+def test_epochs_have_whole_ticks(count):
+    epochs = np.arange(1, count + 1)
+    figure = figures.history({"active_units": {"run": [(epochs, np.full(count, 3.0))]}})
+    figure.draw_without_rendering()
+    (axis,) = figure.axes
+    for ticks, (low, high) in ((axis.get_xticks(), axis.get_xlim()), (axis.get_yticks(), axis.get_ylim())):
+        shown = [tick for tick in ticks if low <= tick <= high]
+        assert shown and all(float(tick).is_integer() for tick in shown)
+
+
+# ── What all figures share ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_long_names_are_not_cut_off_and_do_not_meet():
+    long = "mnist/contrastive-with-gamma=0.5-temperature=0.07-queue=4096-and-clipped-gradients-seed"
+    images = RNG.random((4, 6, 6, 1))
+    for figure in (
+        figures.tsne({f"{long}{i}": (CODES[:, :2], np.arange(40) % 2) for i in range(3)}),
+        figures.samples({f"{long}{i}": images for i in range(3)}),
+        figures.image_rows({f"{long}{long}": images}, title=f"{long}{long}"),
+        figures.portrait({long: images}, np.ones(3), f"{long}{long}"),
+        figures.history({"rate": {f"{long}{long}{i}": [(np.array([1]), np.array([1.0]))] for i in range(2)}}),
+    ):
+        figures.noted(figure, f"{long}: n = 4, {long}")
+        figure.draw_without_rendering()
+        above = [axis.title if axis.title.get_text() else axis._left_title for axis in figure.axes]
+        words = [*above, *figure.texts, *(text for legend in figure.legends for text in legend.texts)]
+        boxes = [text.get_window_extent() for text in words if text.get_text()]
+        assert len(boxes) > 1
+        for box in boxes:
+            assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.x1 + 1 and box.y1 <= figure.bbox.y1 + 1
+        assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+
+
+def test_panels_that_are_compared_have_one_scale():
+    codes = CODES[:, :2]
+    for figure in (
+        figures.tsne({"a": (codes, None), "b": (3 * codes + 5, None)}),
+        figures.arrows({"a": (codes, codes + 1), "b": (0.1 * codes, 0.1 * codes + 1)}),
+        figures.data_and_noise({"a": (codes, codes + 1), "b": (7 * codes, codes)}),
+    ):
+        figure.draw_without_rendering()
+        one, other = figure.axes
+        assert one.get_xlim() == other.get_xlim() and one.get_ylim() == other.get_ylim()
+        assert one.get_window_extent().width == pytest.approx(other.get_window_extent().width)
+        assert np.ptp(one.get_xlim()) == pytest.approx(np.ptp(one.get_ylim()))
+        # Of data and noise, one in two hundred may lie outside.
+        every = np.concatenate([found for axis in figure.axes for found in dots(axis)])[:, 0]
+        low, high = one.get_xlim()
+        assert np.mean((every >= low) & (every <= high)) >= 0.99
+    left, right = figures.information_by_samples([9], {"a": np.ones((1, 1))}, {"a": np.full((1, 1), 7.0)}).axes
+    assert left.get_ylim() == right.get_ylim()
 
 
 def test_rates_fall_from_left_to_right():
@@ -342,13 +423,31 @@ def test_mistakes_do_not_wait_for_tensorflow(trained):
         subprocess.run([sys.executable, "-c", code, "plot", *map(str, words)], check=True, capture_output=True)
 
 
+def test_a_history_is_drawn_without_tensorflow(trained, tmp_path):
+    code = (
+        "import sys\n"
+        "sys.argv[0] = 'zoo'\n"
+        "from zoo.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as leaving:\n    assert not leaving.code\n"
+        "heavy = {'tensorflow', 'keras', 'sklearn', 'scipy'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    words = ["plot", "history", str(trained / "vae-seed0"), "--to", str(tmp_path / "history.png")]
+    subprocess.run([sys.executable, "-c", code, *words], check=True, capture_output=True)
+    assert (tmp_path / "history.png").is_file()
+
+
 def test_a_history_is_that_of_the_file_and_seeds_are_one_line(trained):
     runs = labelled([trained / name for name in ("vae-seed0", "vae-seed1", "noise-seed0")])
     assert same_but_for_seed(runs) == {"vae (2 seeds)": ["vae-seed0", "vae-seed1"], "noise-seed0": ["noise-seed0"]}
     rows = {label: [json.loads(line) for line in found.metrics.open()] for label, found in runs.items()}
     held_out, training, noise = (
         plot("history", runs, **options).axes[0]
-        for options in ({}, {"metric": "distortion,rate", "split": "train"}, {"metric": "noise_rate"})
+        for options in (
+            {"split": "validation"},
+            {"metric": "distortion,rate", "split": "train"},
+            {"metric": "noise_rate", "split": "validation"},
+        )
     )
     both = [[row["val_mutual_information"] for row in rows[label]] for label in ("vae-seed0", "vae-seed1")]
     mean = np.mean(both, axis=0)
@@ -356,6 +455,11 @@ def test_a_history_is_that_of_the_file_and_seeds_are_one_line(trained):
     np.testing.assert_allclose(lines(training)["noise-seed0"][:, 1], [row["distortion"] for row in rows["noise-seed0"]])
     # Of a metric that not all runs have, only theirs are drawn.
     assert [*lines(noise)] == ["noise-seed0"]
+    figure = plot("history", runs, metric="elbo,mutual_information")
+    both, only = figure.axes
+    drawn = [line.get_ydata() for line in both.lines if line.get_label() == "noise-seed0"]
+    np.testing.assert_allclose(drawn, [[row[key] for row in rows["noise-seed0"]] for key in ("val_elbo", "elbo")])
+    assert len(only.lines) == 3 and "n = 300 of validation; means of up to 2 seeds" in figure.get_suptitle()
 
 
 def test_a_traversal_changes_one_unit(trained):
@@ -418,6 +522,8 @@ def test_what_is_drawn_is_what_the_models_say(trained, monkeypatch):
     taken = {}
     for name in ("reconstructions", "samples", "arrows", "data_and_noise", "tsne", "image_map"):
         monkeypatch.setattr(figures, name, lambda *given, to=name, **_: taken.__setitem__(to, given))
+    notes = []
+    monkeypatch.setattr(figures, "noted", lambda _, text: notes.append(text))
     for name in ("reconstructions", "samples", "arrows", "noise", "tsne", "grid"):
         plot(name, runs, images=4, seed=5)
     np.testing.assert_array_equal(taken["reconstructions"][0], images)
@@ -436,6 +542,8 @@ def test_what_is_drawn_is_what_the_models_say(trained, monkeypatch):
         assert 0.1 < np.std((data - loc) / scale) < 2 and np.std((noise - loc) / scale) < 3
         assert np.abs(data - noise).max() > 0.01
     assert taken["data_and_noise"][1] == [1.0, models["noise-seed0"].K]
+    assert [text for text in notes if "digits, test split: n = 4" in text or "n = 4 samples" in text] == notes
+    assert len(notes) == 6
 
 
 def test_noise_of_the_decoder_is_that_of_the_model(trained, monkeypatch):
@@ -446,6 +554,7 @@ def test_noise_of_the_decoder_is_that_of_the_model(trained, monkeypatch):
     bright = np.full((1, 28, 28, 1), 5, np.float32)
     monkeypatch.setattr(type(model), "noise_examples", lambda self, batch: np.repeat(bright, len(batch.x), 0))
     monkeypatch.setattr(figures, "data_and_noise", lambda found, scales: found)
+    monkeypatch.setattr(figures, "noted", lambda found, _: found)
     _, noise = plot("noise", runs, images=50)["noise-seed0"]
     latents = model.infer(model.batch(bright, training=False))
     drawn = (noise - latents.code()) / latents.scale()

@@ -21,7 +21,7 @@ def plot(
     ] = None,
     split: Annotated[
         str | None,
-        typer.Option(help="train, validation or test, the default (history: both of the first).", show_default=False),
+        typer.Option(help="train, validation or test (default; history: the first two).", show_default=False),
     ] = None,
     images: Annotated[
         int | None, typer.Option(min=1, help="At most so many (traversals: units or images).", show_default=False)

@@ -67,8 +67,9 @@ def wrapped(text: str, inches: float, points: float) -> str:
 
 
 def titled(axis: Axes, text: str, inches: float, points: float = 10, **arguments: Any) -> None:
-    """A title above axes of so many inches, in as many lines as it takes: a longer one would be cut off."""
-    axis.set_title(wrapped(text, inches, points), fontsize=points, **arguments)
+    """A title above a panel of so many inches, in as many lines as it takes: a longer one would be cut off."""
+    # A tenth of the panel is the axis's numbers.
+    axis.set_title(wrapped(text, 0.9 * inches, points), fontsize=points, **arguments)
 
 
 def noted(figure: Figure, text: str) -> Figure:
@@ -78,6 +79,8 @@ def noted(figure: Figure, text: str) -> Figure:
     figure.set_size_inches(width, height + 0.14 * (1 + lines.count("\n")))
     place = figure.supxlabel if figure.get_suptitle() else figure.suptitle
     place(lines, x=0.01, ha="left", fontsize=8, color=_GREY)
+    # The layout knows a title's lines, but not how deep they hang.
+    figure.set_layout_engine("constrained", h_pad=0.1)
     return figure
 
 

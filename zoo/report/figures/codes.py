@@ -78,11 +78,11 @@ def tsne(found: Mapping[str, tuple[np.ndarray, np.ndarray | None]], projection: 
     Raises:
         ValueError: as `plane`; labels of another length.
     """
-    labelled = {label: classes for label, (_, classes) in found.items() if classes is not None}
-    for label, classes in labelled.items():
-        if len(classes) != len(found[label][0]):
-            raise ValueError(f"labels: {len(classes)} of them for {len(found[label][0])} codes ({label})")
-    names = np.unique(np.concatenate([*labelled.values()])) if labelled else np.zeros(0)
+    known = [(label, len(codes), classes) for label, (codes, classes) in found.items() if classes is not None]
+    for label, count, of_codes in known:
+        if len(of_codes) != count:
+            raise ValueError(f"labels: {len(of_codes)} of them for {count} codes ({label})")
+    names = np.unique(np.concatenate([of_codes for *_, of_codes in known])) if known else np.zeros(0)
     marks = {
         name: {"color": colour, "marker": MARKERS[i % len(MARKERS)]}
         for i, (name, colour) in enumerate(zip(names, colours(len(names)), strict=True))

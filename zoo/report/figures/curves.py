@@ -67,7 +67,7 @@ def history(
         axis.set(xlabel="epoch", ylabel=f"{metric.replace('_', ' ')}{f' / {unit}' if unit else ''}")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         if all(float(value).is_integer() for value in drawn):
-            axis.yaxis.set_major_locator(MaxNLocator(integer=True))
+            axis.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         bare(axis)
     _legend(figure, axes, {name: Line2D([], [], **{"color": "0.4", "marker": "o"} | _SPLITS[name]) for name in splits})
     return figure

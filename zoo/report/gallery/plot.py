@@ -34,7 +34,8 @@ _DRAW: dict[str, Callable[..., Figure]] = {
         images.portrait,
     )
 }
-_OF_ONE = ("traversals", "portrait")
+OF_ONE = ("traversals", "portrait")
+"""Those that are drawn of one run alone."""
 
 WITHOUT_MODEL = ("history",)
 """The figures that need neither a run's model nor TensorFlow."""
@@ -54,9 +55,9 @@ def plot(name: str, runs: Runs, **options: Any) -> Figure:
     Args:
         name: of `FIGURES`.
         runs: label → run; the labels stand in the figure.
-        **options: those of the figure: `split` (train, validation, test; without it, a history has both of the first
-            two), `images` (at most so many), `seed` (of their choice and of all draws), `metric` (history: names with
-            commas), `unit` (traversals: its number, from 0), `projection` (arrows: pca or tsne).
+        **options: those of the figure: `split` (train, validation, test; a history has both of the first
+            two), `images` (at most so many), `seed` (of their choice and of all draws), `metric` (history: names with commas), `unit` (traversals: its number, from 0),
+            `projection` (arrows: pca or tsne).
 
     Raises:
         ValueError: an unknown figure, option or value; runs of different data sets.
@@ -90,7 +91,7 @@ def check(name: str, runs: Runs, **options: Any) -> None:
     check_options(name, options)
     if not runs:
         raise ValueError(f"plot: {name} needs the directory of a run")
-    if len(runs) > 1 and name in _OF_ONE:
+    if len(runs) > 1 and name in OF_ONE:
         raise ValueError(f"plot: {name} is drawn of one run, got {len(runs)}: {', '.join(runs)}")
     data_sets = {label: data_set(experiment_of(run).data) for label, run in runs.items()}
     if len({*data_sets.values()}) > 1:
@@ -98,3 +99,8 @@ def check(name: str, runs: Runs, **options: Any) -> None:
         raise ValueError(f"plot: the runs are of different data sets, to be drawn apart: {listed}")
     for run in runs.values() if name not in WITHOUT_MODEL else ():
         run.require_model()
+
+
+def defaults(name: str) -> dict[str, Any]:
+    """The options of a figure, each with its default."""
+    return {option: one.default for option, one in list(inspect.signature(_DRAW[name]).parameters.items())[1:]}

@@ -15,7 +15,7 @@ from zoo.experiments import hparams
 from zoo.experiments.building import build_model, feature_domain, load_split, plateau, shared_examples
 from zoo.experiments.finished import is_whole, save_model
 from zoo.experiments.run_directory import RunDirectory, RunError
-from zoo.experiments.same_configuration import check_begun, check_trained
+from zoo.experiments.same_configuration import check_unchanged, values
 from zoo.experiments.schema import Experiment
 from zoo.models.vae import VAE
 from zoo.training import callbacks
@@ -137,15 +137,13 @@ def _go_back(
 
     def check(state: Mapping[str, Any]) -> None:
         # A checkpoint of an earlier version of the zoo does not say.
-        if "configuration" in state:
-            check_trained(run.config, experiment, state["configuration"], announce)
+        of = f"the checkpoint of epoch {state['epoch']} was trained with"
+        check_unchanged(run.config, experiment, state.get("configuration", {}), of, announce)
 
     try:
         done = restore(run.checkpoints, model, announce, check)
     except CheckpointError as error:
         raise RunError(str(error)) from None
-    if not done:
-        check_begun(run, experiment)
     rows = recorded(run.checkpoints, done)
     if rows is None:
         rows = record.rows(run.metrics, done)
@@ -208,5 +206,5 @@ def _callbacks(
         projector,
         recorder,
         callbacks.Clock(run.seconds),
-        callbacks.Checkpoint(run.checkpoints, record=recorder, configuration=experiment.values()),
+        callbacks.Checkpoint(run.checkpoints, record=recorder, configuration=values(experiment)),
     ]

@@ -147,8 +147,10 @@ def test_an_environment_of_another_form_is_damaged(tmp_path):
     directory.environment.write_text("[]")
     with pytest.raises(RunError, match=r"environment\.json: is damaged \("):
         directory.read(directory.environment)
+    # So what the run was made with is not known.
+    with pytest.raises(RunError, match=r"environment\.json: is damaged \("):
+        directory.check_same(experiment())
     # What else is wrong is not hidden by it.
-    directory.check_same(experiment())
     directory.config.write_text("model: 3")
     with pytest.raises(ValueError, match="data: missing"):
         directory.experiment()

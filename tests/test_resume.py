@@ -149,7 +149,7 @@ def test_a_finished_run_goes_on_for_more_epochs(tmp_path, uninterrupted):
     (run.export / "saved_model.pb").write_bytes(b"")
     assert has_ended(run)
     assert train(path, resume=True) == [
-        f"{run.config}: train.epochs is 4; it was 2 when the last checkpoint was written",
+        f"{run.config}: train.epochs is 4, and the checkpoint of epoch 2 was trained with 2",
         "resuming after epoch 2 of 4",
     ]
     assert_same(path, uninterrupted)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from zoo.experiments.configurations import dump
 from zoo.experiments.run_directory import RunDirectory, RunError
+from zoo.experiments.same_configuration import check_unchanged
 from zoo.experiments.schema import Experiment
 from zoo.files import replacing
-from zoo.training.checkpoints import DAMAGED, recorded
+from zoo.training.checkpoints import DAMAGED, folder_name, read
 from zoo.training.metrics_file import text
 
 # Of a `.keras` file; beside them, Keras knows a folder of assets.
@@ -35,10 +36,11 @@ def has_ended(run: RunDirectory) -> bool:
     """Whether nothing is left to be done: a whole model of the last epoch, and its export; without TensorFlow."""
     if not (run.export / "saved_model.pb").is_file() or not is_whole(run.model):
         return False
-    epochs = run.experiment().train.epochs
+    experiment = run.experiment()
     try:
-        rows = recorded(run.checkpoints, epochs)
-        return rows is not None and run.metrics.read_text(encoding="utf-8") == text(rows)
+        state, _ = read(run.checkpoints / folder_name(experiment.train.epochs))
+        check_unchanged(run.config, experiment, state["configuration"])
+        return run.metrics.read_text(encoding="utf-8") == text(state["rows"])
     except DAMAGED:
         return False
 

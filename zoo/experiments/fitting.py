@@ -16,7 +16,7 @@ from zoo.experiments.building import build_model, feature_domain, load_split, pl
 from zoo.experiments.continuing import adopt, is_whole
 from zoo.experiments.finished import save_model
 from zoo.experiments.run_directory import RunDirectory, RunError
-from zoo.experiments.same_configuration import check_begun, check_trained
+from zoo.experiments.same_configuration import check_unchanged, values
 from zoo.experiments.schema import Experiment
 from zoo.models.vae import VAE
 from zoo.training import callbacks, metrics_file
@@ -149,16 +149,15 @@ def _go_back(
     def check(state: Mapping[str, Any]) -> None:
         nonlocal before
         # A checkpoint of an earlier version of the zoo does not say.
-        if "configuration" in state:
-            check_trained(run.config, experiment, state["configuration"], announce)
-            before = state["configuration"]["train"]["epochs"]
+        trained = state.get("configuration", {})
+        of = f"the checkpoint of epoch {state['epoch']} was trained with"
+        check_unchanged(run.config, experiment, trained, of, announce)
+        before = trained.get("train", {}).get("epochs", before)
 
     try:
         done = restore(run.checkpoints, model, announce, check)
     except CheckpointError as error:
         raise RunError(str(error)) from None
-    if not done:
-        check_begun(run, experiment)
     rows = recorded(run.checkpoints, done)
     if rows is None:
         rows = metrics_file.rows(run.metrics, done)
@@ -228,5 +227,5 @@ def _callbacks(
         projector,
         recorder,
         callbacks.Clock(run.seconds),
-        callbacks.Checkpoint(run.checkpoints, record=recorder, configuration=experiment.values()),
+        callbacks.Checkpoint(run.checkpoints, record=recorder, configuration=values(experiment)),
     ]

@@ -18,6 +18,7 @@ from typing import Any
 from zoo.experiments import run_files
 from zoo.experiments.configurations import dump, load
 from zoo.experiments.run_files import LEFT_OUT
+from zoo.experiments.same_configuration import check_unchanged, values
 from zoo.experiments.schema import Experiment
 from zoo.files import leftovers, replacing
 
@@ -102,7 +103,7 @@ class RunDirectory:
             with replacing(path) as sibling:
                 sibling.mkdir()
                 (sibling / run.config.name).write_text(dump(experiment), encoding="utf-8")
-                begun = {"modules": experiment.modules(), "configuration": experiment.resolved().digest()}
+                begun = {"modules": experiment.modules(), "configuration": values(experiment.resolved())}
                 text = json.dumps({**environment(), **begun}, indent=2) + "\n"
                 (sibling / run.environment.name).write_text(text, encoding="utf-8")
                 if path.exists():
@@ -141,17 +142,21 @@ class RunDirectory:
         """The run's configuration, with all values that it was trained with.
 
         Args:
-            resolve: check that this version of the zoo knows all hyperparameters, which loads TensorFlow.
+            resolve: check that this version of the zoo knows all hyperparameters, which loads TensorFlow, and that
+                none has another value than the run was made with.
 
         Raises:
             RunError: another version of the zoo wrote it, and this one does not understand it.
-            ConfigurationError: it is damaged.
+            ConfigurationError: it is damaged, or was changed.
         """
         with self.loading():
             if resolve or not self.config.is_file():
-                return load(self.config, resolve=resolve)
-            found = self.config.stat()
-            return _configuration(self.config, (found.st_mtime_ns, found.st_size, found.st_ino))
+                found = load(self.config, resolve=resolve)
+                if resolve:
+                    check_unchanged(self.config, found, self.read(self.environment).get("configuration", {}))
+                return found
+            stat = self.config.stat()
+            return _configuration(self.config, (stat.st_mtime_ns, stat.st_size, stat.st_ino))
 
     def other_version(self) -> str | None:
         """The version of the zoo that wrote the run, where it is not this one (and is known)."""

@@ -32,7 +32,7 @@ class Evaluation(_File):
 
 
 class Environment(_File):
-    """Versions, the machine's kind, the folders of modules from outside the zoo, the configuration's digest."""
+    """Versions, the machine's kind, the folders of modules from outside the zoo, the configuration at the start."""
 
     __pydantic_extra__: dict[str, JsonValue]
     zoo: str | None = None
@@ -41,7 +41,7 @@ class Environment(_File):
     keras: str = ""
     tensorflow_probability: str = Field("", alias="tensorflow-probability")
     modules: dict[str, str] = Field(default_factory=dict)
-    configuration: str | None = None
+    configuration: dict[str, JsonValue] = Field(default_factory=dict)
 
 
 def read(schema: type[Evaluation] | type[Environment], path: Path) -> dict[str, Any]:

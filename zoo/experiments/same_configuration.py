@@ -1,8 +1,8 @@
-"""Whether a run that goes on has the configuration with which it was begun.
+"""Whether a run still has the configuration with which it was made.
 
-A byte of `config.yaml` that has changed, by damage or by hand, would end in weights that no configuration gives. So a
-checkpoint holds, under its checksum, the configuration that its weights come from, and `environment.json` a digest of
-it for a run that has no checkpoint yet.
+A byte of `config.yaml` that has changed, by damage or by hand, would end in weights, or in figures, that no
+configuration gives. So `environment.json` holds the values with which a run was made, and a checkpoint, under its
+checksum, those that its weights come from.
 """
 
 from __future__ import annotations
@@ -12,42 +12,41 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from zoo.experiments.run_directory import RunDirectory, RunError
-from zoo.experiments.schema import MAY_CHANGE, Experiment
+from zoo.experiments.schema import ConfigurationError, Experiment
+
+# A run may go on for longer, and its data may have moved.
+MAY_CHANGE = ("train.epochs", "data.path")
 
 
-def check_begun(run: RunDirectory, experiment: Experiment) -> None:
-    """Refuses a run without a checkpoint whose configuration is not the one that it was made with.
-
-    Raises:
-        RunError: `config.yaml` has changed, or `environment.json` is damaged.
-    """
-    begun = run.read(run.environment).get("configuration")
-    # Another version of the zoo may have other keys.
-    if run.other_version() is None and begun not in (None, experiment.digest()):
-        what = "has changed since the run was made (or the digest in environment.json has)"
-        raise RunError(f"{run.config}: {what}; put it back, or train it into another --run-dir")
+def values(experiment: Experiment) -> dict[str, Any]:
+    """The sections of a resolved experiment as JSON gives them back."""
+    return json.loads(json.dumps(experiment.model_dump(), default=str))
 
 
-def check_trained(
-    path: Path, experiment: Experiment, trained: Mapping[str, Any], announce: Callable[[str], None]
+def check_unchanged(
+    path: Path,
+    experiment: Experiment,
+    known: Mapping[str, Any],
+    of: str = "the run was made with",
+    announce: Callable[[str], None] = lambda line: None,
 ) -> None:
-    """Refuses a checkpoint whose weights come from another configuration.
+    """Refuses a configuration that has another value than is known.
 
     Args:
         path: of the run's configuration.
         experiment: what it says now.
-        trained: the values with which the checkpoint was trained.
+        known: the values that were used.
+        of: what they were used for, for the error.
         announce: is told, in a line each, of what differs and may.
 
     Raises:
-        RunError: another value; the first one is named.
+        ConfigurationError: another value; the first one is named.
     """
-    for key, was, now in _differences(trained, experiment.values()):
+    for key, was, now in _differences(known, values(experiment)):
         if key not in MAY_CHANGE:
-            differs = f"{key} is {_shown(now)}, and the last checkpoint was trained with {_shown(was)}"
-            raise RunError(f"{path}: {differs}; put that value back, or train the changed one into another --run-dir")
-        announce(f"{path}: {key} is {_shown(now)}; it was {_shown(was)} when the last checkpoint was written")
+            remedy = "put that value back, or train the changed one into another --run-dir"
+            raise ConfigurationError(f"{path}: {key} is {_shown(now)}, and {of} {_shown(was)}; {remedy}")
+        announce(f"{path}: {key} is {_shown(now)}, and {of} {_shown(was)}")
 
 
 _MISSING: Any = object()

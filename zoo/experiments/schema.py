@@ -30,10 +30,6 @@ __all__ = [
 ]  # fmt: skip
 
 
-# What may be another value when a run goes on: it may go on for longer, and its data may have moved.
-MAY_CHANGE = ("train.epochs", "data.path")
-
-
 class ConfigurationError(ValueError):
     """A mistake in a configuration, in one line."""
 
@@ -138,18 +134,6 @@ class Experiment(Section):
     def flat(self) -> dict[str, Any]:
         """All values by dotted key."""
         return dict(_flatten(self.model_dump()))
-
-    def values(self) -> dict[str, Any]:
-        """The four sections as JSON gives them back."""
-        return json.loads(json.dumps(self.model_dump(), default=str))
-
-    def digest(self) -> str:
-        """64 hexadecimal digits of all values but those that may change when a run goes on."""
-        found = self.values()
-        for key in MAY_CHANGE:
-            section, _, name = key.partition(".")
-            del found[section][name]
-        return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
 
     def fingerprint(self) -> str:
         """Eight hexadecimal digits of all values but the seed's: the same for the seeds of one configuration."""

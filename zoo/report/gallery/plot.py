@@ -56,8 +56,8 @@ def plot(name: str, runs: Runs, **options: Any) -> Figure:
         name: of `FIGURES`.
         runs: label → run; the labels stand in the figure.
         **options: those of the figure: `split` (train, validation, test; a history has both of the first
-            two), `images` (at most so many), `seed` (of their choice and of all draws), `metric` (history: names with commas), `unit` (traversals: its number, from 0),
-            `projection` (arrows: pca or tsne).
+            two), `images` (at most so many), `seed` (of their choice and of all draws), `metric` (history: names with
+            commas), `unit` (traversals: its number, from 0), `projection` (arrows: pca or tsne).
 
     Raises:
         ValueError: an unknown figure, option or value; runs of different data sets.

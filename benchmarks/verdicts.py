@@ -8,8 +8,10 @@ is shown only. A contradiction is a headline, exit code or advice that does not 
 """
 
 import argparse
+import contextlib
 import json
 import pathlib
+import sys
 from typing import NamedTuple
 
 from zoo.cli import load_tensorflow
@@ -21,7 +23,7 @@ import numpy as np
 
 from zoo import experiments
 from zoo.doctor import advice, examination
-from zoo.doctor.diagnosis import FAILED, diagnose
+from zoo.doctor.diagnosis import FAILED, Diagnosis, diagnose, not_a_number
 from zoo.experiments import configurations
 from zoo.experiments.run_directory import RunDirectory, RunError
 
@@ -49,21 +51,25 @@ CASES = [
     Case("mlp", "healthy", "Adam, one hidden layer, 6 units", "digits/vae", [*MLP, "model.latent_dim=6"], seeds=(0, 1)),
     Case("beta", "collapsed", "β = 100", "digits/vae", ["model.beta=100"], seeds=(0, 1)),
     Case("variance", "collapsed", "σ² = 100", "digits/vae", [*MLP, "model.likelihood.variance=100"], seeds=(0, 1)),
-    Case("unclipped", "collapsed", "no clipping, rate 0.01", "digits/vae",
-         ["train.clip_norm=null", "train.optimizer.learning_rate=0.01"], seeds=(0, 1)),
+    Case("unclipped", "collapsed", "no clipping, rate 0.005", "digits/vae",
+         ["train.clip_norm=null", "train.optimizer.learning_rate=0.005"], seeds=(0, 1, 2)),
+    Case("escaped", "partial", "no clipping, rate 0.003", "digits/vae",
+         ["train.clip_norm=null", "train.optimizer.learning_rate=0.003"], clear=False, seeds=(0, 1, 2)),
     Case("deep", "collapsed", "a decoder of 12 layers", "digits/vae", [*DEEP, "train.epochs=40"], clear=False),
     Case("late", "collapsed", "β rises to 200", "digits/vae",
-         [*MLP, "model.beta={name: linear, start: 0, end: 200, over: 15}", "train.epochs=25"]),
+         [*MLP, "model.beta={name: linear, start: 0, end: 200, epochs: 15}", "train.epochs=25"]),
     Case("weak", "partial", "β = 8", "digits/vae", ["model.beta=8"]),
-    Case("few", "partial", "β = 20, Adam", "digits/vae", [*MLP, "model.beta=8"], clear=False),
+    Case("few", "partial", "β = 8, Adam", "digits/vae", [*MLP, "model.beta=8"], clear=False),
     Case("dead units", "partial", "64 units, β = 3", "digits/vae", [*MLP, "model.latent_dim=64", "model.beta=3"]),
     Case("one epoch", "undertrained", "18 steps", "digits/vae", ["train.epochs=1"], seeds=(0, 1)),
-    Case("slow", "undertrained", "a twentieth of the rate, 3 epochs", "digits/vae",
-         ["train.epochs=3", "train.optimizer.learning_rate=0.00005"]),
-    Case("diverged", "diverged", "no clipping, rate 1", "wine/vae",
-         ["train.clip_norm=null", "train.epochs=40", "train.optimizer={name: sgd, learning_rate: 0.02, momentum: 0.9}"],
-         clear=False),
-    Case("wine", "healthy", "defaults", "wine/vae", [], seeds=(0, 1)),
+    Case("slow", "undertrained", "a two-hundredth of the rate, 3 epochs", "digits/vae",
+         ["train.epochs=3", "train.optimizer.learning_rate=0.000005"]),
+    Case("diverged", "diverged", "no clipping, rate 0.01", "digits/vae",
+         ["train.clip_norm=null", "train.optimizer.learning_rate=0.01"]),
+    Case("wine diverged", "diverged", "SGD, no clipping, rate 1", "wine/vae",
+         ["train.clip_norm=null", "train.epochs=40", "train.optimizer={name: sgd, learning_rate: 1, momentum: 0.9}"]),
+    Case("wine", "healthy", "2 units", "wine/vae", ["model.latent_dim=2"], seeds=(0, 1)),
+    Case("wine four", "partial", "defaults, 4 units", "wine/vae", [], clear=False, seeds=(0, 1)),
     Case("wine beta", "collapsed", "β = 30", "wine/vae", ["model.beta=30"], seeds=(0, 1)),
     Case("wine short", "undertrained", "2 epochs of 4 steps", "wine/vae", ["train.epochs=2", "watch.every=1"]),
     Case("wine units", "partial", "8 units, β = 2", "wine/vae", ["model.latent_dim=8", "model.beta=2"], clear=False),
@@ -71,19 +77,38 @@ CASES = [
 ]  # fmt: skip
 
 
-def trained(case: Case, seed: int, folder: pathlib.Path) -> tuple[dict, list[dict]]:
-    """Figures and history of a run, which is trained if it is not there."""
+class Known(NamedTuple):
+    """A run whose state is known, and what the doctor is given of it; `ended` says where its loss was no number."""
+
+    name: str
+    verdict: str
+    why: str
+    clear: bool
+    figures: dict
+    rows: list[dict]
+    ended: str | None = None
+
+    def diagnosis(self) -> Diagnosis:
+        """What the doctor says."""
+        return diagnose(self.figures, self.rows) if self.ended is None else not_a_number(self.ended)
+
+
+def trained(case: Case, seed: int, folder: pathlib.Path) -> Known:
+    """A run, which is trained if it is not there."""
     path = folder / f"{case.name.replace(' ', '-')}-{seed}"
+    run, named = RunDirectory(path), (f"{case.name} {seed}", case.verdict, case.why, case.clear)
     settings = [*case.settings, f"train.seed={seed}", "watch.pictures=false"]
-    if not (path / "model.keras").is_file():
+    if not run.model.is_file() and not run.diverged.is_file():
         experiment = configurations.load(case.configuration, settings)
-        run = RunDirectory(path)
-        experiments.train(experiment, run, resume=run.config.is_file(), quiet=True, announce=str)
+        with contextlib.suppress(RunError):
+            experiments.train(experiment, run, resume=run.config.is_file(), quiet=True, announce=str)
         keras.backend.clear_session()
-    return examination.examine_run(path), examination.history(RunDirectory(path))
+    if run.diverged.is_file():
+        return Known(*named, {}, [], run.diverged.read_text(encoding="utf-8"))
+    return Known(*named, examination.examine_run(path), examination.history(run))
 
 
-def by_hand(folder: pathlib.Path) -> list[tuple[str, str, str, dict, list]]:
+def by_hand(folder: pathlib.Path) -> list[Known]:
     """A healthy model whose encoder, or decoder, is cut: the posteriors of all images, or all outputs, are one."""
     found = []
     for part in ("encoder", "decoder"):
@@ -94,8 +119,8 @@ def by_hand(folder: pathlib.Path) -> list[tuple[str, str, str, dict, list]]:
         file = folder / f"cut-{part}.keras"
         model.save(file)
         experiment = configurations.load("digits/vae")
-        found.append((f"cut {part}", "collapsed", f"the {part}'s first weights are 0",
-                      examination.examine_model(file, experiment), []))  # fmt: skip
+        figures = examination.examine_model(file, experiment)
+        found.append(Known(f"cut {part}", "collapsed", f"the {part}'s first weights are 0", True, figures, []))
     return found
 
 
@@ -123,46 +148,54 @@ def main() -> None:
     runs = []
     for case in CASES:
         for seed in case.seeds:
-            try:
-                figures, rows = trained(case, seed, arguments.to)
-            except RunError as error:
-                print(f"| {case.name} | {case.why} | {error} |")
-                continue
-            runs.append((f"{case.name} {seed}", case.verdict, case.why, figures, rows, case.clear))
-    runs += [(*each, True) for each in by_hand(arguments.to)]
+            runs.append(trained(case, seed, arguments.to))
+            print(f"{runs[-1].name}: {runs[-1].diagnosis().verdict} ({runs[-1].verdict})", file=sys.stderr, flush=True)
+    runs += by_hand(arguments.to)
+    table(runs)
+    if arguments.record:
+        record(runs, arguments.record)
+
+
+def table(runs: list[Known]) -> None:
+    """Prints state against verdict, and counts."""
     experiment = configurations.load("digits/vae")
     wrong = contradicting = 0
     print("| run | brought about by | known state | verdict | exit code | rate | MI | informative | sensitivity |")
     print("|---|---|---|---|---:|---:|---:|---:|---:|")
-    for name, state, why, figures, rows, clear in runs:
-        found = diagnose(figures, rows)
-        known = state if clear else f"between, perhaps {state}"
-        wrong += clear and found.verdict != state
+    for run in runs:
+        found = run.diagnosis()
+        known = run.verdict if run.clear else f"between, perhaps {run.verdict}"
+        wrong += run.clear and found.verdict != run.verdict
         for each in contradictions(found, experiment):
             contradicting += 1
-            print(f"contradiction: {name}: {each}: {found.summary}")
+            print(f"contradiction: {run.name}: {each}: {found.summary}")
         informative = sum(unit.state == "informative" for unit in found.units)
-        values = (figures[key].value for key in ("rate", "mutual_information"))
-        numbers = " | ".join(f"{value:.2f}" for value in values)
-        print(
-            f"| {name} | {why} | {known} | {found.verdict} | {int(found.verdict in FAILED)} | {numbers} | "
-            f"{informative} of {len(found.units)} | {figures['decoder_sensitivity'].value:.2g} |"
-        )
-    print(f"{len(runs)} runs, {sum(run[-1] for run in runs)} clear: {wrong} wrong, {contradicting} contradictions")
-    if arguments.record:
-        keys = ("epoch", "step", "val_elbo", "val_rate", "val_active_units", "val_mutual_information")
-        kept = [
-            {
-                "name": name,
-                "verdict": state,
-                "clear": clear,
-                "figures": {key: measured._asdict() for key, measured in figures.items()},
-                "rows": [{key: row[key] for key in keys if key in row} for row in rows],
-            }
-            for name, state, _, figures, rows, clear in runs
-        ]
-        text = json.dumps(kept, indent=None, separators=(",", ":"), default=float)
-        arguments.record.write_text(text.replace('{"name"', '\n{"name"') + "\n", encoding="utf-8")
+        numbers = "| | | |"
+        if run.figures:
+            rate, information, sensitivity = (
+                run.figures[key].value for key in ("rate", "mutual_information", "decoder_sensitivity")
+            )
+            numbers = f"{rate:.2f} | {information:.2f} | {informative} of {len(found.units)} | {sensitivity:.2g} |"
+        print(f"| {run.name} | {run.why} | {known} | {found.verdict} | {int(found.verdict in FAILED)} | {numbers}")
+    print(f"{len(runs)} runs, {sum(run.clear for run in runs)} clear: {wrong} wrong, {contradicting} contradictions")
+
+
+def record(runs: list[Known], file: pathlib.Path) -> None:
+    """Writes what the tests judge again."""
+    keys = ("epoch", "step", "val_elbo", "val_rate", "val_active_units", "val_mutual_information")
+    kept = [
+        {
+            "name": run.name,
+            "verdict": run.verdict,
+            "clear": run.clear,
+            "figures": {key: measured._asdict() for key, measured in run.figures.items()},
+            "rows": [{key: row[key] for key in keys if key in row} for row in run.rows],
+        }
+        for run in runs
+        if run.ended is None
+    ]
+    text = json.dumps(kept, indent=None, separators=(",", ":"), default=float)
+    file.write_text(text.replace('{"name"', '\n{"name"') + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,21 +1,19 @@
 """Callbacks: what they measure, when they speak, and what they stop."""
 
 import contextlib
-import io
 import resource
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from rich.console import Console
 
 from zoo import VAE, metrics, networks
 from zoo.experiments.finished import is_whole, save_model
-from zoo.training import callbacks
-from zoo.training.callbacks import checkpoint, record
-from zoo.training.callbacks.checkpoint import CheckpointError
+from zoo.training import callbacks, checkpoints, metrics_file
+from zoo.training.callbacks import checkpoint
 from zoo.training.callbacks.nan import TrainingDivergedError
+from zoo.training.checkpoints import CheckpointError
 
 pytestmark = pytest.mark.slow
 
@@ -136,7 +134,7 @@ def test_a_checkpoint_brings_back_weights_optimiser_and_counters(tmp_path):
     model = small_model()
     model.compile(keras.optimizers.SGD(1e-3, momentum=0.9))
     model.fit(IMAGES, epochs=3, verbose=0, callbacks=[callbacks.Checkpoint(tmp_path)])
-    assert [p.name for p in checkpoint.checkpoints(tmp_path)] == ["epoch-0002", "epoch-0003"]
+    assert [p.name for p in checkpoints.checkpoints(tmp_path)] == ["epoch-0002", "epoch-0003"]
     other = small_model()
     other.compile(keras.optimizers.SGD(1e-3, momentum=0.9))
     assert checkpoint.restore(tmp_path, other, print) == 3
@@ -190,7 +188,7 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path):
     model.head.loc.bias.assign([np.inf, 0, 0])
     with pytest.raises(CheckpointError, match="epoch 2"):
         saver.on_epoch_end(1)
-    assert [p.name for p in checkpoint.checkpoints(tmp_path)] == ["epoch-0001"]
+    assert [p.name for p in checkpoints.checkpoints(tmp_path)] == ["epoch-0001"]
 
 
 @contextlib.contextmanager
@@ -228,17 +226,6 @@ def test_a_disk_that_is_full_in_the_middle_leaves_no_half_model(tmp_path):
         np.testing.assert_array_equal(a.numpy(), b.numpy())
 
 
-def test_a_line_of_progress_names_the_figures_that_the_logs_have():
-    text = io.StringIO()
-    bar = callbacks.Progress(epochs=2, console=Console(file=text, width=200))
-    bar.set_params({"steps": 1})
-    bar.on_train_begin()
-    bar.on_epoch_begin(0)
-    bar.on_epoch_end(0, {"rate": 1.234, "elbo": -3.0, "val_elbo": -2.5, "val_mutual_information": 0.5})
-    bar.on_train_end()
-    assert "epoch 1/2  rate 1.23  val ELBO -2.50  val MI 0.50  (" in text.getvalue()
-
-
 def test_a_checkpoint_takes_away_what_a_kill_left(tmp_path):
     (tmp_path / ".epoch-0001.abc" / "epoch-0001").mkdir(parents=True)
     saver = callbacks.Checkpoint(tmp_path)
@@ -255,11 +242,13 @@ def test_the_record_is_cut_back_and_a_torn_line_is_left_out(tmp_path):
     whole = path.read_bytes()
     with path.open("a") as file:
         file.write('{"epoch": 4, "lo')
-    assert [row["epoch"] for row in record.rows(path)] == [1, 2, 3]
-    assert record.rewrite(path, recorder.rows) and path.read_bytes() == whole
-    assert recorder.rows == record.rows(path) and len(recorder.rows) == 3
-    assert record.rewrite(path, recorder.rows[:1]) and record.rows(path) == [{"epoch": 1, "elbo": -1.0, "loss": 0.0}]
-    assert record.rows(tmp_path / "none.jsonl") == []
+    assert [row["epoch"] for row in metrics_file.rows(path)] == [1, 2, 3]
+    assert metrics_file.rewrite(path, recorder.rows) and path.read_bytes() == whole
+    assert recorder.rows == metrics_file.rows(path) and len(recorder.rows) == 3
+    assert metrics_file.rewrite(path, recorder.rows[:1]) and metrics_file.rows(path) == [
+        {"epoch": 1, "elbo": -1.0, "loss": 0.0}
+    ]
+    assert metrics_file.rows(tmp_path / "none.jsonl") == []
 
 
 def test_replay_brings_a_plateau_to_where_it_was():

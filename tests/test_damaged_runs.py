@@ -15,7 +15,7 @@ from zoo import experiments
 from zoo.experiments import configurations, fitting
 from zoo.experiments.evaluation import evaluate, write_evaluation
 from zoo.experiments.run_directory import RunDirectory, RunError
-from zoo.training.callbacks import record
+from zoo.training import metrics_file
 
 pytestmark = pytest.mark.slow
 
@@ -159,8 +159,8 @@ def test_a_line_of_metrics_of_another_form_is_cut_short(tmp_path, line):
     path = tmp_path / "metrics.jsonl"
     good = {"epoch": 1, "loss": 2.0}
     path.write_text(f'{json.dumps(good)}\n{line}\n{{"epoch": 3}}\n')
-    assert record.rows(path) == [good]
-    assert record.rewrite(path, [good])
+    assert metrics_file.rows(path) == [good]
+    assert metrics_file.rewrite(path, [good])
     assert path.read_text() == json.dumps(good) + "\n"
 
 
@@ -224,7 +224,7 @@ def test_two_processes_do_not_train_into_one_directory(copy, monkeypatch):
         assert "\n" not in str(no.value) and content(copy.path) == before
         holder.send_signal(signal.SIGKILL)
     experiments.train(experiment(), copy, resume=True, quiet=True)
-    assert [row["epoch"] for row in record.rows(copy.metrics)] == [1, 2] and copy.model.is_file()
+    assert [row["epoch"] for row in metrics_file.rows(copy.metrics)] == [1, 2] and copy.model.is_file()
 
 
 @pytest.mark.parametrize("resume", [False, True])

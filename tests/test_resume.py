@@ -1,6 +1,7 @@
 """A run that is killed and resumed ends as the run that was never killed, bit for bit."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,8 +12,10 @@ import pytest
 
 from zoo import experiments
 from zoo.experiments import configurations
+from zoo.experiments.continuing import has_ended, with_epochs
 from zoo.experiments.run_directory import RunDirectory, RunError
-from zoo.training.callbacks import checkpoint, record
+from zoo.training import checkpoints, metrics_file
+from zoo.training.callbacks import checkpoint
 
 pytestmark = pytest.mark.slow
 
@@ -38,6 +41,7 @@ from pathlib import Path
 from zoo import experiments
 from zoo.experiments import configurations
 from zoo.training.callbacks import checkpoint, nan
+from zoo.experiments.continuing import has_ended, with_epochs
 from zoo.experiments.run_directory import RunDirectory
 
 
@@ -46,12 +50,12 @@ def die(*_, **__):
 
 epoch, batch = int(sys.argv[2]), int(sys.argv[3])
 if batch < 0:  # in the middle of a checkpoint: its weights are written, its state is not
-    write = checkpoint._checksum
+    write = checkpoint.checksum
     count = [0]
     def checksum(*arguments):
         count[0] += 1
         return die() if count[0] == epoch else write(*arguments)
-    checkpoint._checksum = checksum
+    checkpoint.checksum = checksum
 else:
     def on_train_batch_end(self, now, logs=None):
         if (self.epoch, now) == (epoch, batch):
@@ -62,9 +66,9 @@ experiments.train(experiment, RunDirectory(Path(sys.argv[1])), quiet=True)
 """
 
 
-def train(path, resume=False):
+def train(path, resume=False, epochs=4):
     said = []
-    experiment = configurations.load("digits/contrastive", SETTINGS)
+    experiment = with_epochs(configurations.load("digits/contrastive", SETTINGS), epochs)
     experiments.train(experiment, RunDirectory(path), resume=resume, quiet=True, announce=said.append)
     return said
 
@@ -87,7 +91,7 @@ def assert_same(path, whole):
 
 def test_the_schedule_has_acted(uninterrupted):
     # Otherwise the test below would not notice a plateau that forgets.
-    rates = {row["learning_rate"] for row in record.rows(uninterrupted / "metrics.jsonl")}
+    rates = {row["learning_rate"] for row in metrics_file.rows(uninterrupted / "metrics.jsonl")}
     assert len(rates) > 1
 
 
@@ -103,12 +107,10 @@ def test_killed_and_resumed(tmp_path, uninterrupted, epoch, batch):
 
 
 def test_a_damaged_checkpoint_is_passed_over(tmp_path, uninterrupted):
-    import shutil
-
     path = tmp_path / "run"
     shutil.copytree(uninterrupted, path)
     (path / "model.keras").unlink()
-    latest = checkpoint.checkpoints(path / "checkpoints")[-1]
+    latest = checkpoints.checkpoints(path / "checkpoints")[-1]
     weights = bytearray((latest / checkpoint.WEIGHTS).read_bytes())
     weights[len(weights) // 2] ^= 1
     (latest / checkpoint.WEIGHTS).write_bytes(weights)
@@ -129,8 +131,6 @@ def test_a_finished_run_resumes_to_itself(tmp_path, uninterrupted):
 
 @pytest.mark.parametrize("damaged", [False, True])
 def test_a_finished_run_writes_a_lost_model_anew(tmp_path, uninterrupted, damaged):
-    import shutil
-
     path = tmp_path / "run"
     shutil.copytree(uninterrupted, path)
     (path / "model.keras").unlink()
@@ -138,6 +138,56 @@ def test_a_finished_run_writes_a_lost_model_anew(tmp_path, uninterrupted, damage
         (path / "model.keras").write_bytes(b"no model")
     train(path, resume=True)
     assert_same(path, uninterrupted)
+
+
+def test_a_finished_run_goes_on_for_more_epochs(tmp_path, uninterrupted):
+    path = tmp_path / "run"
+    assert train(path, epochs=2) == []
+    run = RunDirectory(path)
+    run.evaluation.write_text("{}")
+    run.export.mkdir()
+    (run.export / "saved_model.pb").write_bytes(b"")
+    assert has_ended(run)
+    assert train(path, resume=True) == ["resuming after epoch 2 of 4"]
+    assert_same(path, uninterrupted)
+    assert run.config.read_bytes() == (uninterrupted / "config.yaml").read_bytes()
+    # They were those of the model of two epochs.
+    assert not run.evaluation.exists() and not run.export.exists() and not has_ended(run)
+    with pytest.raises(RunError, match="has 4 epochs behind it already; --epochs goes on, so it needs 4 or more"):
+        train(path, resume=True, epochs=3)
+    assert run.experiment().train.epochs == 4 and run.model.is_file()
+
+
+def test_a_cosine_of_more_epochs_is_another_one(tmp_path):
+    settings = ["data.train=train[:64]", "data.validation=validation[:64]", "train.schedule=cosine", "train.epochs=1"]
+    said, small = [], [*settings, "model.network={name: mlp, width: 8}", "watch.pictures=false"]
+    experiment = configurations.load("digits/vae", small)
+    for resume, epochs in ((False, 1), (True, 2)):
+        experiments.train(
+            with_epochs(experiment, epochs),
+            RunDirectory(tmp_path / "run"),
+            resume=resume,
+            quiet=True,
+            announce=said.append,
+        )
+    assert said[0].startswith("warning: train.schedule: the cosine was that of 1 epochs, and is that of 2 from here on")
+
+
+@pytest.mark.parametrize("damaged", ["metrics.jsonl", "model.keras", "checkpoints/epoch-0004/state.json", "export"])
+def test_a_run_has_not_ended_where_something_of_it_is_damaged(tmp_path, uninterrupted, damaged):
+    path = tmp_path / "run"
+    shutil.copytree(uninterrupted, path)
+    (path / "export").mkdir()
+    (path / "export" / "saved_model.pb").write_bytes(b"")
+    assert has_ended(RunDirectory(path))
+    file = path / damaged
+    if damaged == "export":
+        shutil.rmtree(file)
+    else:
+        content = file.read_bytes()
+        at = len(content) // 2
+        file.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+    assert not has_ended(RunDirectory(path))
 
 
 def test_an_existing_run_is_not_overwritten(uninterrupted):

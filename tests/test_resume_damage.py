@@ -10,7 +10,8 @@ import pytest
 from zoo import experiments
 from zoo.experiments import configurations
 from zoo.experiments.run_directory import RunDirectory, RunError
-from zoo.training.callbacks import checkpoint, record
+from zoo.training import checkpoints, metrics_file
+from zoo.training.callbacks import checkpoint
 
 pytestmark = pytest.mark.slow
 
@@ -64,7 +65,7 @@ def assert_ends_alike(run, whole):
 
 
 def test_the_plateau_has_acted(whole):
-    assert len({row["learning_rate"] for row in record.rows(whole[0] / "metrics.jsonl")}) > 1
+    assert len({row["learning_rate"] for row in metrics_file.rows(whole[0] / "metrics.jsonl")}) > 1
 
 
 def edited(line, name, change):
@@ -199,7 +200,7 @@ def test_what_a_kill_left_behind_is_cleared(interrupted, whole):
         shutil.copytree(run.checkpoints / "epoch-0004", run.checkpoints / f"epoch-000{epoch}")
     assert_ends_alike(run, whole)
     assert not any(folder.exists() for folder in left) and all(folder.exists() for folder in others)
-    assert [path.name for path in checkpoint.checkpoints(run.checkpoints)] == ["epoch-0004", "epoch-0005"]
+    assert [path.name for path in checkpoints.checkpoints(run.checkpoints)] == ["epoch-0004", "epoch-0005"]
 
 
 def test_a_kill_at_the_end_leaves_nothing_to_be_missed(whole, tmp_path):
@@ -215,4 +216,4 @@ def test_a_kill_at_the_end_leaves_nothing_to_be_missed(whole, tmp_path):
     assert assert_ends_alike(run, whole) == []
     for file in files:
         assert file.read_bytes() == (whole[0] / file.relative_to(run.path)).read_bytes()
-    assert len(checkpoint.checkpoints(run.checkpoints)) == 2 and run.model.is_file()
+    assert len(checkpoints.checkpoints(run.checkpoints)) == 2 and run.model.is_file()

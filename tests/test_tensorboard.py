@@ -18,8 +18,8 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from zoo import data, experiments, metrics
 from zoo.experiments import configurations, hparams
 from zoo.experiments.run_directory import RunDirectory
-from zoo.training import callbacks
-from zoo.training.callbacks import pages, record
+from zoo.training import callbacks, metrics_file
+from zoo.training.callbacks import pages
 
 pytestmark = pytest.mark.slow
 
@@ -84,7 +84,7 @@ def test_scalars_have_the_names_of_the_terms(tensorboard, runs):
     assert set(tags[name_of("contrastive")]) == common | measured | {"info_nce"}
     assert set(tags["vae/tensorboard/train"]) == common | {"learning_rate"}
     points = tensorboard("plugin/scalars/scalars", run=name_of("vae"), tag="knn_accuracy")
-    recorded = record.rows(runs[0] / "vae" / "metrics.jsonl")
+    recorded = metrics_file.rows(runs[0] / "vae" / "metrics.jsonl")
     assert [step for _, step, _ in points] == [1, 2]
     assert [value for *_, value in points] == pytest.approx([row["val_knn_accuracy"] for row in recorded])
 
@@ -135,7 +135,7 @@ def test_hparams_compares_runs(tensorboard, runs):
     assert not {"model.gamma", "train.clip_norm"} & set(by_method["vae"]["hparams"])
     assert set(by_method["contrastive"]["hparams"]) <= set(kinds)
     for method, group in by_method.items():
-        last = record.rows(runs[0] / method / "metrics.jsonl")[-1]
+        last = metrics_file.rows(runs[0] / method / "metrics.jsonl")[-1]
         values = {value["name"]["tag"]: value["value"] for value in group["metricValues"]}
         assert values == pytest.approx({tag: last[f"val_{tag}"] for tag in tags})
 

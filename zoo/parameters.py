@@ -105,12 +105,17 @@ PACKAGE = Path(__file__).parent
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+# Of more names, an error lists the nearest alone.
+_MANY = 20
+
+
 def nearest(given: object, allowed: Iterable[str]) -> str:
-    """Ends an error about a name: `did you mean 'vae'? (one of: contrastive, vae)`."""
+    """Ends an error about a name: `did you mean 'vae'? (one of: contrastive, vae)`; of many names, the nearest."""
     names = sorted(allowed)
+    shown = names if len(names) <= _MANY else [*difflib.get_close_matches(str(given), names, n=6, cutoff=0), "…"]
+    listed = f"one of: {', '.join(shown)}"
     close = difflib.get_close_matches(str(given), names, n=1)
-    guess = f"did you mean {close[0]!r}? " if close else ""
-    return f"{guess}(one of: {', '.join(names)})"
+    return f"did you mean {close[0]!r}? ({listed})" if close else listed
 
 
 def one_line(error: ValidationError, allowed: dict[tuple, Iterable[str]] | None = None) -> str:

@@ -145,3 +145,10 @@ def _clip(gradients: list, optimizer: keras.optimizers.Optimizer, scale: Any) ->
     if optimizer.clipnorm:
         return [tf.clip_by_norm(g, optimizer.clipnorm * scale) for g in gradients]
     return [tf.clip_by_value(g, -optimizer.clipvalue * scale, optimizer.clipvalue * scale) for g in gradients]
+
+
+def slow_precision(precision: str) -> str:
+    """A warning, for a precision for which this machine has no fast kernels; empty for all others."""
+    if precision == "mixed_float16" and not tf.config.list_physical_devices("GPU"):
+        return "train.precision: mixed_float16 is made for GPUs; on this CPU it takes several times as long as float32"
+    return ""

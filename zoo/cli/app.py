@@ -13,15 +13,38 @@ import typer
 
 app = typer.Typer(
     name="zoo",
-    help="Regularised variational auto-encoders: train, watch, evaluate, export, encode.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
 # The modules whose import adds commands to `app`, in the order in which `zoo --help` lists them.
-COMMANDS = ("zoo.cli.runs", "zoo.cli.searches", "zoo.cli.reports", "zoo.cli.evidence", "zoo.cli.health")
+COMMANDS = (
+    "zoo.cli.training",
+    "zoo.cli.runs",
+    "zoo.cli.searches",
+    "zoo.cli.reports",
+    "zoo.cli.evidence",
+    "zoo.cli.health",
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from zoo.version import __version__
+
+        print(f"zoo {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
+    """Regularised variational auto-encoders: train, watch, evaluate, export, encode."""
+
 
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
 Run = Annotated[Path, typer.Argument(help="The directory of a run.", show_default=False)]
@@ -36,14 +59,24 @@ def fail(message: object, code: int = 2) -> NoReturn:
 
 def load_tensorflow() -> None:
     """Imports TensorFlow and TFP without their start-up notes, which no setting of theirs turns off."""
+    from zoo.cli.terminal import Stages
+
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with Stages(quiet=not sys.stderr.isatty()) as stage:
+        stage("loading TensorFlow")
+        _import_tensorflow()
+
+
+def _import_tensorflow() -> None:
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)
         for name in ("tensorflow", "keras", "tensorflow_probability.python.distributions"):
             importlib.import_module(name)
-        importlib.import_module("tensorflow").config.list_physical_devices()
+        tensorflow = importlib.import_module("tensorflow")
+        tensorflow.config.list_physical_devices()
+        tensorflow.get_logger().setLevel("ERROR")
     finally:
         os.dup2(kept, 2)
         os.close(kept)
@@ -56,7 +89,11 @@ def say(text: str) -> None:
 
 
 def _say_own_warnings() -> None:
-    """The zoo's warnings become a line each, without the line of code that gave them; others stay as they are."""
+    """The zoo's warnings become a line each, without the line of code that gave them.
+
+    Those of Keras and TensorFlow are about calls that the zoo makes, not about what its user did: they are left out.
+    """
+    warnings.filterwarnings("ignore", module=r"(keras|tensorflow|tensorflow_probability)(\.|$)")
     package, show = Path(__file__).parents[1], warnings.showwarning
 
     def say_or_show(message: Any, category: Any, filename: str, *rest: Any, **more: Any) -> None:

@@ -51,8 +51,7 @@ def plot(
     figure_ending(target)
     if not target.absolute().parent.is_dir():
         fail(f"--to {target}: no such folder {target.parent}")
-    if figure != "history":
-        load_tensorflow()
+    load_tensorflow()
     drawn = gallery.plot(figure, named, **options)
     from zoo.report.figures import save
 

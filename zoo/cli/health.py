@@ -136,8 +136,10 @@ def _report(
 
 def _configuration(name: str, changes: list[str], steps: int, as_json: bool) -> bool:
     from zoo.experiments import configurations
+    from zoo.experiments.precheck import precheck
 
     experiment = configurations.load(name, changes, resolve=False)
+    precheck(experiment)
     load_tensorflow()
     experiment = experiment.resolved()
     from zoo.cli.terminal import progress_over_tasks

@@ -1,15 +1,21 @@
-"""The commands of a single run: list, train, evaluate, export, encode, sample."""
+"""The commands of a single run: list, evaluate, export, encode, sample."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zoo.cli.app import Quiet, Run, app, fail, load_tensorflow, say
 from zoo.metrics.names import GROUPS
+
+if TYPE_CHECKING:
+    from zoo.experiments.run_directory import RunDirectory
+
+# Of so many latent units and more, the probes and what compares all codes take minutes on two cores.
+_MANY_UNITS = 500
 
 
 @app.command("list")
@@ -28,91 +34,6 @@ def list_(
     check_name(name)
     load_tensorflow()
     print(description(name))
-
-
-@app.command()
-def train(
-    arguments: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="CONFIG", help="A name under configs/ or a path.", show_default=False),
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE …", help="Change values, such as train.epochs=3 train.seed=1."),
-    ] = None,
-    run_dir: Annotated[
-        Path | None, typer.Option(help="Where the run goes.  [default: runs/CONFIG-seedN]", show_default=False)
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of weights, data order and noise.", show_default=False)] = None,
-    resume: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="Finish an interrupted run.", show_default=False)
-    ] = None,
-    strategy: Annotated[str, typer.Option(help="default (one device) or mirrored (all of this machine).")] = "default",
-    logical_devices: Annotated[
-        int | None, typer.Option(min=1, help="Split the CPU, to try `mirrored` without GPUs.", show_default=False)
-    ] = None,
-    quiet: Quiet = False,
-) -> None:
-    """Train a configuration, or finish an interrupted run."""
-    from zoo.experiments.configurations import load
-    from zoo.experiments.run_directory import RunDirectory
-    from zoo.parameters import nearest
-
-    if strategy not in ("default", "mirrored"):
-        fail(f"--strategy: no {strategy!r}; {nearest(strategy, ('default', 'mirrored'))}")
-    # An option takes one word, so the second word of `--set a=1 b=2` arrives among the arguments.
-    more = [word for word in arguments or [] if "=" in word and not Path(word).exists()]
-    named = [word for word in arguments or [] if word not in more]
-    if len(named) > 1:
-        fail(f"train: takes one CONFIG, got {' and '.join(named)}")
-    config = named[0] if named else None
-    if config is None and resume is None:
-        fail("train: needs a CONFIG (see `zoo list`), or --resume RUN")
-    if resume is not None and run_dir is not None and run_dir != resume:
-        fail("train: --resume names the run's directory already; leave out --run-dir")
-    if logical_devices and strategy == "default":
-        fail("--logical-devices: only with --strategy mirrored")
-    changes = [*(settings or []), *more, *([] if seed is None else [f"train.seed={seed}"])]
-    if resume is not None:
-        run = RunDirectory.open(resume)
-        if config is None and changes:
-            fail("train: --set and --seed change a configuration; a resumed run keeps its own")
-        experiment = run.experiment()
-        if config is not None:
-            given = load(config, changes, resolve=False)
-            load_tensorflow()
-            run.check_same(given)
-    else:
-        experiment = load(str(config), changes, resolve=False)
-        name = Path(str(config)).with_suffix("") if str(config).endswith((".yaml", ".yml")) else Path(str(config))
-        where = Path(name.name) if name.is_absolute() or ".." in name.parts else name
-        run = RunDirectory(run_dir or Path("runs") / f"{where}-seed{experiment.train.seed}")
-        run.check_new()
-    load_tensorflow()
-    experiment = experiment.resolved() if resume is None else run.experiment(resolve=True)
-    from zoo.doctor.advice import in_short
-    from zoo.doctor.diagnosis import suspect
-    from zoo.doctor.examination import history
-    from zoo.experiments.finished import export_run
-    from zoo.experiments.fitting import train as train_run
-    from zoo.replicas import strategy as strategy_by_name
-
-    device = strategy_by_name(strategy, logical_devices)
-    try:
-        train_run(
-            experiment,
-            run,
-            resume=resume is not None,
-            strategy=device,
-            quiet=quiet,
-            announce=say,
-            cures=in_short(experiment),
-        )
-    except KeyboardInterrupt:
-        fail(f"interrupted; go on with: zoo train --resume {run.path}", 130)
-    export_run(run.path)
-    following = "doctor" if suspect(history(run)) else "evaluate"
-    say(f"trained: {run.path}  (next: zoo {following} {run.path})")
 
 
 @app.command()
@@ -157,7 +78,8 @@ def evaluate(
 
     if theirs := directory.other_version():
         say(f"{run}: was written by version {theirs} of the zoo; this is version {__version__}")
-    with progress_over_tasks(quiet) as progress:
+    _warn_of_a_long_wait(directory)
+    with progress_over_tasks(quiet, "loading the run and its data") as progress:
         found, left_out = evaluate_run(
             run,
             split,
@@ -165,7 +87,7 @@ def evaluate(
             nll_samples=nll_samples,
             nll_images=nll_images,
             prior_variance=prior_variance,
-            progress=progress,
+            progress=progress and (lambda name, share: progress(f"measuring {name}", share)),
         )
     if as_json:
         print(json.dumps({name: measured._asdict() for name, measured in found.items()}, indent=2))
@@ -175,6 +97,17 @@ def evaluate(
         say(f"left out: {line}")
     if not chosen and not nll_samples:
         say("left out: nll: it takes long; ask for it with --nll-samples 500")
+
+
+def _warn_of_a_long_wait(run: RunDirectory) -> None:
+    """Says beforehand what will take minutes."""
+    from zoo.replicas import slow_precision
+
+    experiment = run.experiment()
+    if (units := experiment.model.latent_dim) >= _MANY_UNITS:
+        say(f"warning: {units} latent units: probes and mutual information take long; --metrics chooses among them")
+    if warning := slow_precision(experiment.train.precision):
+        say(f"warning: {warning}")
 
 
 @app.command()
@@ -204,11 +137,16 @@ def encode(
     """Encode images with an exported model."""
     if not (export / "saved_model.pb").is_file():
         fail(f"{export}: not an export (it has no saved_model.pb)")
+    if to.is_dir() or not to.absolute().parent.is_dir():
+        fail(f"--to {to}: {'is a folder' if to.is_dir() else f'no such folder {to.parent}'}; name a .npz file")
+    from zoo.experiments.precheck import check_source
+
+    check_source(source)
     load_tensorflow()
     from zoo.cli.terminal import progress_over_tasks
     from zoo.export.encoding import encode_file
 
-    with progress_over_tasks(quiet) as progress:
+    with progress_over_tasks(quiet, "loading the export and its input") as progress:
         encode_file(export, source, to, progress=progress)
     print(to)
 

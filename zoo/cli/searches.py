@@ -110,6 +110,7 @@ def _read(
     """What was given by names and files, checked as far as it can be without TensorFlow."""
     from zoo.experiments import objectives, search_directory, space_file
     from zoo.experiments.configurations import load
+    from zoo.experiments.precheck import precheck
     from zoo.parameters import nearest
 
     given: dict[str, Any] = {}
@@ -120,6 +121,7 @@ def _read(
         given |= {"objective": goal.name, "direction": goal.direction}
     if config is not None:
         experiment = load(config, changes, resolve=False)
+        precheck(experiment)
         given |= {"configuration": experiment.model_dump(), "folders": [str(one) for one in experiment.folders]}
     if space is not None:
         given["space"] = space_file.load(space)

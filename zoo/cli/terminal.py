@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
-from rich.progress import Progress
+from rich.live import Live
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from zoo.experiments.measures import Measured
@@ -41,15 +43,71 @@ def evaluation_table(found: dict[str, Measured], title: str) -> None:
             console.print(f"{name}: {measured.note}", markup=False, soft_wrap=True)
 
 
+class Stages:
+    """What a command is doing where no bar shows it, a context: a line on standard error that goes when the next comes.
+
+    In a file, it is a line each.
+
+    Args:
+        quiet: shows nothing.
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self.console = Console(stderr=True, markup=False)
+        self.live: Live | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self("")
+
+    def __call__(self, what: str) -> None:
+        """Shows what is being done now; nothing is done that takes time if it is empty."""
+        if self.live is not None:
+            self.live.stop()
+            self.live = None
+        if self.quiet or not what:
+            return
+        if not self.console.is_terminal:
+            self.console.print(f"zoo: {what}", highlight=False, markup=False, soft_wrap=True)
+            return
+        # Not drawn by a thread: rich imports while it draws, which fails in one beside other imports.
+        self.live = Live(Text(f"{what} …"), console=self.console, transient=True, auto_refresh=False)
+        self.live.start()
+
+
 @contextmanager
-def progress_over_tasks(quiet: bool) -> Iterator[Callable[[str, float], None] | None]:
-    """A bar on standard error that is told what is being done, and the share of all that is done."""
-    console = Console(stderr=True, markup=False)
-    if quiet or not console.is_terminal:
+def progress_over_tasks(quiet: bool, loading: str = "loading") -> Iterator[Callable[[str, float], None] | None]:
+    """A bar on standard error that is told what is being done, and the share of all that is done; in a file, lines.
+
+    Args:
+        quiet: shows nothing; there is no function to tell then.
+        loading: what is done before the function is called for the first time.
+    """
+    if quiet:
         yield None
         return
-    # Drawn when it is told something, not by a thread of its own: rich imports while it draws, which fails in a thread
-    # while TensorFlow Datasets is being loaded.
-    with Progress(console=console, transient=True, auto_refresh=False) as bar:
-        number = bar.add_task("loading", total=1.0)
-        yield lambda task, done: bar.update(number, description=task, completed=done, refresh=True)
+    console = Console(stderr=True, markup=False)
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn())
+    bar = Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
+    number = bar.add_task("", total=1.0)
+    said: set[str] = set()
+
+    def tell(task: str, done: float) -> None:
+        stage("")
+        if console.is_terminal:
+            # Only now: its thread imports while it draws, which fails in one beside what is imported for loading.
+            bar.start()
+            bar.update(number, description=task, completed=done)
+        elif task not in said:
+            said.add(task)
+            console.print(f"zoo: {task}", highlight=False, markup=False, soft_wrap=True)
+
+    with Stages() as stage:
+        stage(loading)
+        try:
+            yield tell
+        finally:
+            bar.stop()

@@ -48,6 +48,7 @@ class Source:
         labels: The names that `labels=` may take.
         default_label: The one that is read unless another is named; `None` reads none.
         kind: What its examples are, one of `KINDS`; of `files`, what they are unless the user says otherwise.
+        sizes: The number of examples of each of its own splits; empty for `files`.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Source:
     labels: tuple[str, ...] = ("label",)
     default_label: str | None = "label"
     kind: str = "images"
+    sizes: Mapping[str, int] = field(default_factory=dict, hash=False)
 
 
 _SOURCES = (
@@ -69,6 +71,7 @@ _SOURCES = (
         shape=(28, 28, 1),
         classes=10,
         splits=_splits("train", "validation", "test"),
+        sizes={"train": 1197, "validation": 300, "test": 300},
         description="1,797 handwritten digits of scikit-learn, enlarged from 8x8; embedded, no download",
         licence="CC BY 4.0",
         homepage="https://archive.ics.uci.edu/dataset/80/optical+recognition+of+handwritten+digits",
@@ -78,6 +81,7 @@ _SOURCES = (
         shape=(10, 10, 1),
         classes=None,
         splits=_splits("train", "validation", "test"),
+        sizes={"train": 10_000, "validation": 2000, "test": 2000},
         description="14,000 draws of a spherical Gaussian in 100 dimensions, as 10x10 floats; embedded, no labels",
         licence="none needed: they are random numbers",
         homepage="https://arxiv.org/abs/1907.10430",
@@ -89,6 +93,7 @@ _SOURCES = (
         shape=(13,),
         classes=3,
         splits=_splits("train", "validation", "test"),
+        sizes={"train": 118, "validation": 30, "test": 30},
         description="178 wines of scikit-learn, a table of 13 measurements and the grower; embedded, no download",
         licence="CC BY 4.0",
         homepage="https://archive.ics.uci.edu/dataset/109/wine",
@@ -99,6 +104,7 @@ _SOURCES = (
         shape=(50, 3),
         classes=3,
         splits=_splits("train", "validation", "test"),
+        sizes={"train": 2000, "validation": 500, "test": 500},
         description="3,000 series of 50 steps in 3 channels, noisy sines of three factors; embedded",
         licence="none needed: they are computed",
         homepage="",
@@ -109,6 +115,7 @@ _SOURCES = (
         shape=(28, 28, 1),
         classes=10,
         splits=_splits("train[:55000]", "train[55000:]", "test"),
+        sizes={"train": 60_000, "test": 10_000},
         description="70,000 handwritten digits",
         licence="not stated by its authors",
         homepage="http://yann.lecun.com/exdb/mnist/",
@@ -119,6 +126,7 @@ _SOURCES = (
         shape=(28, 28, 1),
         classes=None,
         splits=_splits("train", "validation", "test"),
+        sizes={"train": 50_000, "validation": 10_000, "test": 10_000},
         description="MNIST binarised once by Larochelle and Murray (2011); no labels",
         licence="not stated by its authors",
         homepage="http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist/",
@@ -131,6 +139,7 @@ _SOURCES = (
         shape=(28, 28, 1),
         classes=10,
         splits=_splits("train[:55000]", "train[55000:]", "test"),
+        sizes={"train": 60_000, "test": 10_000},
         description="70,000 pictures of clothes in ten classes",
         licence="MIT",
         homepage="https://github.com/zalandoresearch/fashion-mnist",
@@ -141,6 +150,7 @@ _SOURCES = (
         shape=(28, 28, 1),
         classes=47,
         splits=_splits("train[:90%]", "train[90%:]", "test"),
+        sizes={"train": 112_800, "test": 18_800},
         description="131,600 handwritten letters and digits in 47 balanced classes, turned upright",
         licence="not stated by its authors",
         homepage="https://www.nist.gov/itl/products-and-services/emnist-dataset",
@@ -151,6 +161,7 @@ _SOURCES = (
         shape=(32, 32, 3),
         classes=10,
         splits=_splits("train[:45000]", "train[45000:]", "test"),
+        sizes={"train": 50_000, "test": 10_000},
         description="60,000 small colour photographs in ten classes",
         licence="not stated by its authors",
         homepage="https://www.cs.toronto.edu/~kriz/cifar.html",
@@ -161,6 +172,7 @@ _SOURCES = (
         shape=(28, 28, 1),
         classes=1623,
         splits=_splits("train[:90%]", "train[90%:]", "test"),
+        sizes={"train": 19_280, "test": 13_180, "small1": 2720, "small2": 3120},
         description="32,460 handwritten characters of 50 alphabets, bright strokes, shrunk from 105x105",
         licence="MIT",
         homepage="https://github.com/brendenlake/omniglot",
@@ -172,6 +184,7 @@ _SOURCES = (
         shape=(64, 64, 3),
         classes=None,
         splits=_splits("train", "validation", "test"),
+        sizes={"train": 162_770, "validation": 19_867, "test": 19_962},
         description="202,599 aligned faces, the middle 140x140 shrunk to 64x64 (or `size`)",
         licence="non-commercial research only",
         homepage="http://mmlab.ie.cuhk.edu.hk/projects/CelebA.html",

@@ -7,6 +7,7 @@ scikit-learn's table. `waves`: noisy sines.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 
@@ -17,12 +18,6 @@ from zoo.data.examples import Examples
 from zoo.data.resizing import resize
 from zoo.data.splits import resolve
 
-_SIZES = {
-    "digits": {"train": 1197, "validation": 300, "test": 300},
-    "gaussians": {"train": 10_000, "validation": 2_000, "test": 2_000},
-    "wine": {"train": 118, "validation": 30, "test": 30},
-    "waves": {"train": 2_000, "validation": 500, "test": 500},
-}
 # Part of what the data sets are, so it is no option: every machine and every run has the same three splits.
 _SEED = 0
 # A decoder's sigmoid starts at this mean, so it costs the networks nothing.
@@ -37,10 +32,10 @@ def _digits() -> dict[str, Examples]:
 
     digits = load_digits()
     images = np.rint(digits.images * (255 / 16)).astype(np.uint8)[..., np.newaxis]
-    return _stratified(Examples(resize(images, 28), digits.target.astype(np.int64)), _SIZES["digits"])
+    return _stratified(Examples(resize(images, 28), digits.target.astype(np.int64)), source("digits").sizes)
 
 
-def _stratified(whole: Examples, sizes: dict[str, int]) -> dict[str, Examples]:
+def _stratified(whole: Examples, sizes: Mapping[str, int]) -> dict[str, Examples]:
     """Three splits with each class in its share."""
     from sklearn.model_selection import train_test_split
 
@@ -54,7 +49,7 @@ def _stratified(whole: Examples, sizes: dict[str, int]) -> dict[str, Examples]:
 @cache
 def _gaussians() -> dict[str, Examples]:
     found = {}
-    for name, count in _SIZES["gaussians"].items():
+    for name, count in source("gaussians").sizes.items():
         generator = np.random.default_rng([_SEED, zlib.crc32(name.encode())])
         noise = generator.standard_normal((count, *source("gaussians").shape), np.float32)
         found[name] = Examples(np.float32(_CENTRE) + noise, None)
@@ -66,14 +61,14 @@ def _wine() -> dict[str, Examples]:
     from sklearn.datasets import load_wine
 
     wine = load_wine()
-    return _stratified(Examples(wine.data.astype(np.float32), wine.target.astype(np.int64)), _SIZES["wine"])
+    return _stratified(Examples(wine.data.astype(np.float32), wine.target.astype(np.int64)), source("wine").sizes)
 
 
 @cache
 def _waves() -> dict[str, Examples]:
     steps, channels = source("waves").shape
     found = {}
-    for name, count in _SIZES["waves"].items():
+    for name, count in source("waves").sizes.items():
         generator = np.random.default_rng([_SEED, zlib.crc32(name.encode())])
         amplitude, periods, delay = generator.uniform([0.5, 1.0, 0.0], [1.5, 3.0, 0.1], (count, 3)).T
         time = np.arange(steps)[:, None] / steps - delay[:, None, None] * np.arange(channels)
@@ -107,6 +102,6 @@ def load_embedded(name: str, split: str) -> Examples:
     Raises:
         ValueError: If the split does not exist or is empty.
     """
-    parts = resolve(split, _SIZES[name], name)
+    parts = resolve(split, source(name).sizes, name)
     chosen = [_READERS[name]()[part.name].take(np.arange(part.start, part.stop)) for part in parts]
     return replace(Examples.concatenate(chosen, name), parts=tuple(parts))

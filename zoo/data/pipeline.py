@@ -12,22 +12,10 @@ import tensorflow as tf
 
 from zoo.data.examples import Examples
 from zoo.data.pixels import to_unit_interval
+from zoo.data.splits import steps_per_epoch
 
 # Random streams of the same seed that must not coincide.
 _ORDER, _PIXELS = 0, 1
-
-
-def steps_per_epoch(count: int, batch_size: int) -> int:
-    """Returns how many whole batches `count` examples make; the remainder of an epoch is left out.
-
-    Raises:
-        ValueError: If there is not a single one.
-    """
-    if batch_size < 1:
-        raise ValueError(f"the batch size must be at least 1, got {batch_size}")
-    if count < batch_size:
-        raise ValueError(f"{count} examples do not fill one batch of {batch_size}: use a smaller batch size")
-    return count // batch_size
 
 
 def training_pipeline(

@@ -91,3 +91,16 @@ def resolve(split: str, sizes: Mapping[str, int], where: str) -> list[Part]:
     if not any(part.stop > part.start for part in parts):
         raise ValueError(f"the split {split!r} of {where} is empty")
     return [part for part in parts if part.stop > part.start]
+
+
+def steps_per_epoch(count: int, batch_size: int) -> int:
+    """Returns how many whole batches `count` examples make; the remainder of an epoch is left out.
+
+    Raises:
+        ValueError: If there is not a single one.
+    """
+    if batch_size < 1:
+        raise ValueError(f"the batch size must be at least 1, got {batch_size}")
+    if count < batch_size:
+        raise ValueError(f"{count} examples do not fill one batch of {batch_size}: use a smaller batch size")
+    return count // batch_size

@@ -28,7 +28,7 @@ def require_history(run: RunDirectory) -> None:
 
 def history(run: RunDirectory) -> list[dict[str, float]]:
     """The epochs behind a run, as `metrics.jsonl` has them."""
-    from zoo.training.rows import rows
+    from zoo.training.metrics_file import rows
 
     return rows(run.metrics)
 

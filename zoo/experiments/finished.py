@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import zipfile
@@ -13,6 +12,7 @@ from typing import Any
 import keras
 
 from zoo.data.catalogue import source
+from zoo.experiments.continuing import PARTS, is_whole
 from zoo.experiments.run_directory import RunDirectory, RunError
 from zoo.experiments.schema import Experiment
 from zoo.export import knowledge
@@ -21,9 +21,6 @@ from zoo.export.saved_model import export_model
 from zoo.files import NamedBytes, replacing
 from zoo.models import canonical, saving, summary
 from zoo.models.vae import VAE
-
-# Of a `.keras` file; beside them, Keras knows a folder of assets.
-_PARTS = {"config.json", "metadata.json", "model.weights.h5"}
 
 
 def save_model(model: VAE, path: Path) -> None:
@@ -80,20 +77,7 @@ def _strange(path: Path) -> list[str]:
             names = file.namelist()
     except Exception:  # That it is no zip file is said elsewhere.
         return []
-    return [name for name in names if name not in _PARTS and not re.fullmatch(r"assets(/(?!\.\.?/)[^/\\\0]+)*/?", name)]
-
-
-def is_whole(path: Path) -> bool:
-    """Whether there is a `.keras` file with its three parts, each with the right checksum."""
-    try:
-        with zipfile.ZipFile(path) as file:
-            if file.testzip() is not None or not {*file.namelist()} >= _PARTS:
-                return False
-            return "class_name" in json.loads(file.read("config.json"))
-    except PermissionError:
-        raise
-    except Exception:  # zipfile has an error of its own for each kind of damage.
-        return False
+    return [name for name in names if name not in PARTS and not re.fullmatch(r"assets(/(?!\.\.?/)[^/\\\0]+)*/?", name)]
 
 
 def export_run(path: Path, to: Path | None = None) -> Path:

@@ -9,19 +9,20 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from zoo import data
+from zoo import data, replicas
 from zoo.data import pipeline
 from zoo.experiments import hparams
 from zoo.experiments.building import build_model, feature_domain, load_split, plateau, shared_examples
-from zoo.experiments.finished import is_whole, save_model
+from zoo.experiments.continuing import adopt, is_whole
+from zoo.experiments.finished import save_model
 from zoo.experiments.run_directory import RunDirectory, RunError
 from zoo.experiments.schema import Experiment
 from zoo.models.vae import VAE
-from zoo.training import callbacks
-from zoo.training.callbacks import record
+from zoo.training import callbacks, metrics_file
 from zoo.training.callbacks.alarm import CURES
-from zoo.training.callbacks.checkpoint import CheckpointError, checkpoints, prune, recorded, restore
+from zoo.training.callbacks.checkpoint import restore
 from zoo.training.callbacks.nan import TrainingDivergedError
+from zoo.training.checkpoints import CheckpointError, checkpoints, prune, recorded
 
 Announce = Callable[[str], None]
 
@@ -34,13 +35,15 @@ def train(
     strategy: tf.distribute.Strategy | None = None,
     quiet: bool = False,
     announce: Announce = print,
+    stage: Announce = lambda what: None,
     cures: Sequence[str] = CURES,
     watchers: Sequence[keras.callbacks.Callback] = (),
 ) -> VAE:
     """Trains a configuration into a run directory, or finishes a run that was interrupted.
 
     A resumed run ends with the weights, and the metrics file, of a run that was never interrupted. One that has ended
-    keeps its model's file as it is, unless that is missing or damaged.
+    keeps its model's file as it is, unless that is missing or damaged; where the configuration has more epochs than the
+    run had, it goes on.
 
     Args:
         experiment: the configuration.
@@ -49,6 +52,7 @@ def train(
         strategy: of `zoo.replicas.strategy`; one device by default.
         quiet: no progress bar.
         announce: is told what a user should know.
+        stage: is told what is being done now, where no bar shows it; nothing while one does.
         cures: what the alarm names against a collapse of this run, the likeliest first.
         watchers: further callbacks, which see an epoch's logs last.
 
@@ -61,10 +65,12 @@ def train(
         run.check_new()
     experiment = experiment.resolved()
     recipe = experiment.train
+    stage("loading data")
     examples, held_out = load_split(experiment, "train"), load_split(experiment, "validation")
     shape = examples.images.shape[1:]
     steps = pipeline.steps_per_epoch(len(examples.images), recipe.batch_size)
     scope = (strategy or tf.distribute.get_strategy()).scope
+    stage("building the model")
     with scope():
         domain = feature_domain(experiment, examples)
         model = build_model(experiment, shape, steps, len(examples.images), domain)
@@ -74,11 +80,12 @@ def train(
     with run.locked():
         run.diverged.unlink(missing_ok=True)
         with scope():
-            done, rows = _go_back(run, model, announce) if resume else (0, [])
+            done, rows = _go_back(experiment, run, model, announce) if resume else (0, [])
         watching = [*_callbacks(experiment, run, held_out, rows, quiet, announce, cures), *watchers]
         binarize = "dynamic" if experiment.data.binarize == "dynamic" else None
         arguments: dict[str, Any] = {"batch_size": recipe.batch_size, "seed": recipe.seed, "epochs": recipe.epochs}
         arguments |= {"binarize": binarize, "index": model.takes_index}
+        stage("")
         try:
             if done < recipe.epochs:
                 model.fit(
@@ -95,6 +102,7 @@ def train(
                 # A kill may have come when the last epoch was done.
                 _finish(model, watching)
             if done < recipe.epochs or not is_whole(run.model):
+                stage("writing the model")
                 save_model(model, run.model)
         except (TrainingDivergedError, CheckpointError) as error:
             raise RunError(_ended(run, error)) from None
@@ -114,6 +122,8 @@ def _check(model: VAE, experiment: Experiment, splits: dict[str, data.Examples],
     for name, part in splits.items():
         model.check(part.images, f"data.{name}")
     model.check_batch(experiment.train.batch_size)
+    if warning := replicas.slow_precision(experiment.train.precision):
+        announce(f"warning: {warning}")
     for shared in shared_examples(experiment, splits):
         announce(f"warning: {shared}")
 
@@ -129,23 +139,33 @@ def _ended(run: RunDirectory, error: Exception) -> str:
     return f"{run.path}: {error}; {kept}"
 
 
-def _go_back(run: RunDirectory, model: VAE, announce: Announce) -> tuple[int, list[dict[str, float]]]:
+def _go_back(
+    experiment: Experiment, run: RunDirectory, model: VAE, announce: Announce
+) -> tuple[int, list[dict[str, float]]]:
     """Brings model and metrics to the last good checkpoint: the epochs that lie behind, and what was recorded."""
+    epochs, before = experiment.train.epochs, run.experiment().train.epochs
     try:
         done = restore(run.checkpoints, model, announce)
     except CheckpointError as error:
         raise RunError(str(error)) from None
     rows = recorded(run.checkpoints, done)
     if rows is None:
-        rows = record.rows(run.metrics, done)
+        rows = metrics_file.rows(run.metrics, done)
         if [row["epoch"] for row in rows] != list(range(1, done + 1)):
             needs = f"the checkpoint of epoch {done} is of an earlier version of the zoo and needs its {done} lines"
             raise RunError(f"{run.metrics}: is damaged, and {needs}; put them back, or train into another --run-dir")
         announce(f"the checkpoint of epoch {done} is of an earlier version of the zoo; {run.metrics} is taken as it is")
     run.clear()
     prune(run.checkpoints, done)
-    if not record.rewrite(run.metrics, rows):
+    if not metrics_file.rewrite(run.metrics, rows):
         announce(f"{run.metrics} does not fit the checkpoint of epoch {done}; it is written anew from the checkpoint")
+    adopt(run, experiment, done)
+    if done and epochs != before and experiment.train.schedule.name == "cosine":
+        announce(
+            f"warning: train.schedule: the cosine was that of {before} epochs, and is that of {epochs} from here on; "
+            f"this is not the run that {epochs} epochs from the start would be"
+        )
+    announce(f"resuming after epoch {done} of {epochs}" if done else "from the start: no checkpoint yet")
     return done, rows
 
 
@@ -190,7 +210,7 @@ def _callbacks(
         callbacks.StopOnNaN(),
         information,
         callbacks.Probe(information, watched.labels),
-        *([] if quiet else [callbacks.Progress(recipe.epochs)]),
+        *([] if quiet else [callbacks.Progress(recipe.epochs, recipe.batch_size)]),
         *with_memory,
         callbacks.Replay(rows, with_memory, first_rate),
         monitor,

@@ -112,13 +112,17 @@ class RunDirectory:
         return run
 
     def check_new(self) -> None:
-        """Raises RunError where a new run must not go: a directory with something in it, or a file."""
+        """Raises RunError where a new run must not go: a directory with something in it, a file, a place of others."""
         if self.path.is_dir() and not any(self.path.iterdir()):
             return
         if self.config.exists():
             raise RunError(f"{self.path}: holds a run already; go on with it by --resume, or name another --run-dir")
         if self.path.exists():
             raise RunError(f"{self.path}: exists and is not a run; name another --run-dir")
+        there = next(folder for folder in self.path.absolute().parents if folder.exists())
+        if not there.is_dir() or not os.access(there, os.W_OK):
+            reason = "cannot be written to" if there.is_dir() else "is not a folder"
+            raise RunError(f"{self.path}: cannot be made: {there} {reason}; name another --run-dir")
 
     @classmethod
     def open(cls, path: Path) -> RunDirectory:

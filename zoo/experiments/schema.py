@@ -14,9 +14,9 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
-from pydantic import PrivateAttr, ValidationError, field_validator
+from pydantic import PrivateAttr, ValidationError, field_validator, model_validator
 
 from zoo import outside
 from zoo.experiments.model_section import Model, complete, method_parameters, network_parameters, validated
@@ -76,6 +76,11 @@ class Experiment(Section):
         return validated(Model, {**value, "method": names[0] if len(names) == 1 else list(names)})
 
     @property
+    def where(self) -> str:
+        """What an error names first: the file."""
+        return self._origin.where
+
+    @property
     def folders(self) -> tuple[Path, ...]:
         """Where modules from outside the zoo are looked for first."""
         return self._origin.folders
@@ -99,16 +104,20 @@ class Experiment(Section):
 
     def _check_batch(self) -> None:
         queue, batch = getattr(self.model, "queue_size", None), self.train.batch_size
-        among = [name for name in canonical(self.model.method) if name in ("critic", "triplet")]
         if queue is not None and 0 < queue < batch:
             wrong = f"model.queue_size: {queue} is below train.batch_size: {batch}"
         elif queue == 0 and batch == 1:
             wrong = "model.queue_size: 0 takes its negatives from the batch, and train.batch_size is 1"
-        elif among and batch == 1:
-            wrong = f"train.batch_size: 1 leaves {among[0]!r} no other image in the batch to compare with"
         else:
             return
         raise ConfigurationError(f"{self._origin.where}: {wrong}")
+
+    @model_validator(mode="after")
+    def _compared(self) -> Self:
+        among = [name for name in canonical(self.model.method) if name in ("critic", "triplet")]
+        if among and self.train.batch_size == 1:
+            raise ValueError(f"train.batch_size: 1 leaves {among[0]!r} no other image in the batch to compare with")
+        return self
 
     def modules(self) -> dict[str, str]:
         """The folders of the modules from outside the zoo, by their first name; not of those that are installed."""

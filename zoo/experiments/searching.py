@@ -30,8 +30,8 @@ from zoo.experiments.search_directory import Search, SearchDirectory, Trial
 from zoo.files import replacing
 from zoo.metrics.names import PROBES
 from zoo.models import canonical
-from zoo.training.callbacks.checkpoint import checkpoints
 from zoo.training.callbacks.nan import TrainingDivergedError
+from zoo.training.checkpoints import checkpoints
 
 _ORACLES = {
     "random": keras_tuner.oracles.RandomSearchOracle,

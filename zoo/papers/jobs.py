@@ -14,7 +14,15 @@ from threading import Event
 from typing import NamedTuple
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from zoo.experiments.configurations import dump
 from zoo.experiments.run_directory import RunDirectory, RunError
@@ -50,8 +58,10 @@ class Jobs:
         self.workers = workers
         self.needs = needs
         self.stopping = Event()
+        self.done = 0
+        self.runs: dict[Path, int] = {}
         name = TextColumn("{task.description}", markup=False)
-        columns = (name, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        columns = (name, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
         console = Console(stderr=True, markup=False)
         self.bars = Progress(*columns, console=console, disable=quiet or not console.is_terminal)
         self.announce: Callable[[str], None] = (lambda text: None) if quiet else self._say
@@ -63,6 +73,9 @@ class Jobs:
             KeyboardInterrupt: after all processes have been stopped; what they did so far is kept, and gone on with.
         """
         wrong: dict[Path, str] = {}
+        self.runs = {job.run.path: _epochs(job.run) for job in jobs}
+        self.whole = self.bars.add_task("", total=sum(job.experiment.train.epochs for job in jobs))
+        self._count()
         with self.bars, ThreadPoolExecutor(self.workers) as pool:
             futures = {job.run.path: pool.submit(self._one, job) for job in jobs}
             try:
@@ -84,7 +97,7 @@ class Jobs:
             began = time.monotonic()
             self._train(job, bar)
             self.announce(f"trained {job.label} ({time.monotonic() - began:.0f} s)")
-        self.bars.update(bar, completed=epochs)
+        self._count(bar, job)
         for split, needs in self.needs.items():
             if needs.missing(run, split):
                 self.bars.update(bar, description=f"{job.label}: evaluating")
@@ -92,6 +105,17 @@ class Jobs:
                 self._call(["evaluate", str(run.path), "--split", split, "--quiet", *needs.arguments()])
                 self.announce(f"evaluated {job.label} on {split} ({time.monotonic() - began:.0f} s)")
         self.bars.remove_task(bar)
+        self.done += 1
+        self._count()
+        self.announce(f"{self.done} of {len(self.runs)} runs done")
+
+    def _count(self, bar: TaskID | None = None, job: Job | None = None) -> None:
+        """Moves the bar of a run, and that of all runs, to the epochs that are done."""
+        if job is not None and bar is not None:
+            self.runs[job.run.path] = _epochs(job.run)
+            self.bars.update(bar, completed=self.runs[job.run.path])
+        text = f"all: {self.done} of {len(self.runs)} runs, epochs"
+        self.bars.update(self.whole, description=text, completed=sum(self.runs.values()))
 
     def _train(self, job: Job, bar: TaskID) -> None:
         if job.run.config.is_file():
@@ -118,8 +142,7 @@ class Jobs:
                     process.terminate()
                     process.wait()
                     raise _FailedError("interrupted")
-                if job is not None and bar is not None:
-                    self.bars.update(bar, completed=_epochs(job.run))
+                self._count(bar, job)
             if process.returncode:
                 output.seek(0)
                 lines = output.read().strip().splitlines() or [f"ended with exit code {process.returncode}"]

@@ -30,7 +30,7 @@ def _figure_of(run: RunDirectory, evaluation: dict[str, Any], column: Column) ->
     """A run's figure for a column, in the column's unit; None where it was not measured."""
     name = named(column.metric)
     if name.group == TRAINING:
-        from zoo.training.rows import rows
+        from zoo.training.metrics_file import rows
 
         seconds = [row["seconds"] for row in rows(run.seconds)]
         return sum(seconds) / 3600 if seconds else None

@@ -23,12 +23,12 @@ def history(runs: Runs, *, split: str = "validation", metric: str = METRICS) -> 
     import numpy as np
 
     from zoo.report import figures
-    from zoo.training.rows import rows as epochs_of
+    from zoo.training import metrics_file
 
     if split == "test":
         raise ValueError("split: a history has no 'test'; one of: train, validation")
     prefix = "val_" if split == "validation" else ""
-    logs = {label: epochs_of(run.metrics) for label, run in runs.items()}
+    logs = {label: metrics_file.rows(run.metrics) for label, run in runs.items()}
     known = {key for rows in logs.values() for row in rows for key in row if key not in ("epoch", "step")}
     names = {key.removeprefix(prefix) for key in known if key.startswith("val_") == bool(prefix)}
     for label, rows in logs.items():

@@ -8,10 +8,7 @@ depends on, under one checksum: weights, optimiser, counters, seeds, and what wa
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,20 +18,17 @@ import numpy as np
 
 from zoo.files import NamedBytes, replacing
 from zoo.training.callbacks.record import Record
-
-WEIGHTS = "model.weights.h5"
-STATE = "state.json"
-
-
-class CheckpointError(RuntimeError):
-    """A checkpoint could not be written, or does not fit; the message is one line."""
-
-
-def _checksum(weights: bytes | memoryview, state: dict[str, Any]) -> str:
-    """Over the content of both files, the state without its own checksum."""
-    digest = hashlib.sha256(json.dumps(state, sort_keys=True).encode())
-    digest.update(weights)
-    return digest.hexdigest()
+from zoo.training.checkpoints import (
+    DAMAGED,
+    STATE,
+    WEIGHTS,
+    CheckpointError,
+    checkpoints,
+    checksum,
+    folder_name,
+    prune,
+    read,
+)
 
 
 def _seeds(model: keras.Model) -> list[keras.Variable]:
@@ -64,7 +58,7 @@ class Checkpoint(keras.callbacks.Callback):
         """Writes the checkpoint, then removes what is too old, and what a kill left half written."""
         if not all(np.isfinite(w).all() for w in self.model.get_weights()):
             raise CheckpointError(f"epoch {epoch + 1}: weights are no longer finite")
-        target = self.directory / _name(epoch + 1)
+        target = self.directory / folder_name(epoch + 1)
         seeds = [[int(n) for n in seed.numpy()] for seed in _seeds(self.model)]
         state = {"epoch": epoch + 1, "seeds": seeds, "rows": self.record.rows if self.record else []}
         weights = NamedBytes(WEIGHTS)
@@ -73,50 +67,12 @@ class Checkpoint(keras.callbacks.Callback):
             with replacing(target, synced=True) as sibling:
                 sibling.mkdir()
                 (sibling / WEIGHTS).write_bytes(weights.getbuffer())
-                text = json.dumps({**state, "sha256": _checksum(weights.getbuffer(), state)})
+                text = json.dumps({**state, "sha256": checksum(weights.getbuffer(), state)})
                 (sibling / STATE).write_text(text, encoding="utf-8")
         except OSError as error:
             reason = error.strerror or str(error)
             raise CheckpointError(f"epoch {epoch + 1}: cannot write the checkpoint {target}: {reason}") from None
         prune(self.directory, epoch + 1, self.keep)
-
-
-def _name(epoch: int) -> str:
-    return f"epoch-{epoch:04d}"
-
-
-def checkpoints(directory: Path) -> list[Path]:
-    """The complete checkpoints of a run, oldest first."""
-    found = (path for path in directory.glob("epoch-*") if re.fullmatch(r"epoch-\d{4,9}", path.name))
-    return sorted(found, key=lambda path: int(path.name[6:]))
-
-
-def prune(directory: Path, epoch: int, keep: int = 2) -> None:
-    """Removes checkpoints that are too old, and what a kill left half written.
-
-    Only one process trains into a directory, so nothing that is half written is another's.
-
-    Args:
-        directory: of the checkpoints.
-        epoch: the latest good one.
-        keep: how many stay, with that one.
-    """
-    older = [path for path in checkpoints(directory) if int(path.name[6:]) <= epoch]
-    for old in (*older[:-keep], *directory.glob(".epoch-*")):
-        shutil.rmtree(old)
-
-
-def _read(path: Path) -> tuple[dict[str, Any], bytes]:
-    """The state and the weights of a checkpoint; raises what tells that it is damaged."""
-    state = json.loads((path / STATE).read_text(encoding="utf-8"))
-    weights = (path / WEIGHTS).read_bytes()
-    checksum = state.pop("sha256")
-    # Earlier versions took it over the weights alone.
-    if checksum != (_checksum(weights, state) if "rows" in state else hashlib.sha256(weights).hexdigest()):
-        raise ValueError("its checksum does not match")
-    if path.name != _name(state["epoch"]):
-        raise ValueError(f"it says that it is of epoch {state['epoch']}")
-    return state, weights
 
 
 def restore(directory: Path, model: keras.Model, announce: Callable[[str], None]) -> int:
@@ -136,8 +92,8 @@ def restore(directory: Path, model: keras.Model, announce: Callable[[str], None]
     found = checkpoints(directory)
     for path in reversed(found):
         try:
-            state, weights = _read(path)
-        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            state, weights = read(path)
+        except DAMAGED as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             announce(f"checkpoint {path.name} is damaged ({reason}); going back to the one before")
             continue
@@ -152,11 +108,6 @@ def restore(directory: Path, model: keras.Model, announce: Callable[[str], None]
     if found:
         announce("no good checkpoint is left; starting from the first epoch")
     return 0
-
-
-def recorded(directory: Path, epoch: int) -> list[dict[str, float]] | None:
-    """What a good checkpoint holds of the epochs behind it; None where an earlier version of the zoo wrote it."""
-    return _read(directory / _name(epoch))[0].get("rows") if epoch else []
 
 
 class Replay(keras.callbacks.Callback):

@@ -9,9 +9,7 @@ from typing import Any
 
 import keras
 
-from zoo.training.rows import rewrite, rows, text
-
-__all__ = ["Record", "rewrite", "rows"]
+from zoo.training.metrics_file import text
 
 
 class Record(keras.callbacks.Callback):

@@ -1,4 +1,4 @@
-"""The lines of `metrics.jsonl` and `seconds.jsonl`, which are read without importing Keras."""
+"""A run's metrics file: a JSON object for each epoch, a line each."""
 
 from __future__ import annotations
 
@@ -47,5 +47,5 @@ def rewrite(path: Path, kept: list[dict[str, float]]) -> bool:
 
 
 def text(lines: list[dict[str, float]]) -> str:
-    """The lines of so many epochs."""
+    """The content of the file."""
     return "".join(json.dumps(row) + "\n" for row in lines)

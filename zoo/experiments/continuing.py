@@ -1,0 +1,76 @@
+"""Whether a run has ended, and how one that has goes on for longer."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+from zoo.experiments.configurations import dump
+from zoo.experiments.run_directory import RunDirectory, RunError
+from zoo.experiments.schema import Experiment
+from zoo.files import replacing
+from zoo.training.checkpoints import DAMAGED, recorded
+from zoo.training.metrics_file import text
+
+# Of a `.keras` file; beside them, Keras knows a folder of assets.
+PARTS = {"config.json", "metadata.json", "model.weights.h5"}
+
+
+def is_whole(path: Path) -> bool:
+    """Whether there is a `.keras` file with its three parts, each with the right checksum."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            if file.testzip() is not None or not {*file.namelist()} >= PARTS:
+                return False
+            return "class_name" in json.loads(file.read("config.json"))
+    except PermissionError:
+        raise
+    except Exception:  # zipfile has an error of its own for each kind of damage.
+        return False
+
+
+def has_ended(run: RunDirectory) -> bool:
+    """Whether nothing is left to be done: a whole model of the last epoch, and its export; without TensorFlow."""
+    if not (run.export / "saved_model.pb").is_file() or not is_whole(run.model):
+        return False
+    epochs = run.experiment().train.epochs
+    try:
+        rows = recorded(run.checkpoints, epochs)
+        return rows is not None and run.metrics.read_text(encoding="utf-8") == text(rows)
+    except DAMAGED:
+        return False
+
+
+def with_epochs(experiment: Experiment, epochs: int | None) -> Experiment:
+    """The same configuration with another number of epochs; None leaves it."""
+    if epochs is None:
+        return experiment
+    return experiment.model_copy(update={"train": experiment.train.model_copy(update={"epochs": epochs})})
+
+
+def adopt(run: RunDirectory, experiment: Experiment, done: int) -> None:
+    """Makes a run one of as many epochs as the configuration says; only while `locked`.
+
+    What belongs to the model of the epochs so far goes first, so that nothing is left beside a configuration which it
+    does not have.
+
+    Args:
+        run: the run.
+        experiment: its configuration, but for the epochs.
+        done: how many epochs it has behind it.
+
+    Raises:
+        RunError: it has more of them behind it already.
+    """
+    epochs = experiment.train.epochs
+    if done > epochs:
+        raise RunError(f"{run.path}: has {done} epochs behind it already; --epochs goes on, so it needs {done} or more")
+    if run.experiment().train.epochs == epochs:
+        return
+    for file in (run.evaluation, run.model):
+        file.unlink(missing_ok=True)
+    shutil.rmtree(run.export, ignore_errors=True)
+    with replacing(run.config, synced=True) as sibling:
+        sibling.write_text(dump(experiment), encoding="utf-8")

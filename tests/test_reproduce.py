@@ -2,12 +2,14 @@
 
 import csv
 import json
+import re
 import shutil
 import statistics
 
 import pytest
 import yaml
 
+from zoo.doctor.diagnosis import FIGURES
 from zoo.experiments.run_directory import RunDirectory
 from zoo.papers.entries import Evaluation
 from zoo.papers.needs import Needs, needs_of
@@ -165,8 +167,12 @@ def test_needs_are_the_metrics_of_each_split():
         Column(metric="training_hours", header="h"),
     ]
     found = needs_of(columns, Evaluation(nll_samples=50, nll_images=10))
-    assert {split: needs.metrics for split, needs in found.items()} == {"test": ("nll", "elbo"), "train": ("rate",)}
-    assert found["test"].arguments() == ["--metrics", "nll,terms", "--nll-samples", "50", "--nll-images", "10"]
+    # What tells a collapse is needed too.
+    metrics = {"test": (*("nll", "elbo"), *FIGURES), "train": ("rate",)}
+    assert {split: needs.metrics for split, needs in found.items()} == metrics
+    asked = ["--metrics", "nll,terms,information", "--nll-samples", "50", "--nll-images", "10"]
+    assert found["test"].arguments() == asked
+    assert needs_of([Column(metric="training_hours", header="h")], Evaluation()) == {}
     assert found["train"].arguments() == ["--metrics", "terms"]
 
 
@@ -212,7 +218,14 @@ def test_a_report_on_runs_of_ones_own(reproduce, folder, command, tmp_path):
     code, _, err = command("report", *runs, "--to", tmp_path / "mine")
     assert code == 0, err
     text = (tmp_path / "mine" / "report.md").read_text(encoding="utf-8")
-    assert "vae, model.beta 1.0" in text and "vae, model.beta 20.0" in text
+    assert "VAE, β = 1" in text and "VAE, β = 20" in text
+    # Words of papers have no place there.
+    for kind in ("md", "html", "tex", "csv"):
+        written = (tmp_path / "mine" / f"report.{kind}").read_text(encoding="utf-8").lower()
+        assert not re.search(r"\bclaim|\bprinted|\bthe paper\b|\brecipe|\bpaper's\b", written.split("<body>")[-1]), kind
+    assert {path.name for path in (tmp_path / "mine" / "figures").iterdir()} == {
+        f"{name}.{kind}" for name in ("images", "history", "rate-per-unit") for kind in ("png", "svg")
+    }
 
     text = (tmp_path / "mine" / "report.html").read_text(encoding="utf-8")
     assert 'name="generator" content="zoo report"' in text

@@ -19,6 +19,8 @@ from zoo.files import replacing
 from zoo.metrics.names import PROBES
 from zoo.models.vae import VAE
 from zoo.parameters import nearest
+from zoo.training.callbacks.monitor import write_figures
+from zoo.training.rows import rows
 
 __all__ = ["Measured", "evaluate", "evaluate_model", "lines", "write_evaluation"]
 
@@ -119,6 +121,8 @@ def lines(left_out: Mapping[str, str]) -> list[str]:
 def evaluate(path: Path, split: str = "test", **arguments: Any) -> tuple[dict[str, Measured], dict[str, str]]:
     """Evaluates a finished run on a split, and keeps figures and reasons in its `evaluation.json`.
 
+    The figures stand in the run's row of TensorBoard's HParams page, too.
+
     Args:
         path: the run's directory.
         split: `train`, `validation` or `test`.
@@ -145,6 +149,8 @@ def evaluate(path: Path, split: str = "test", **arguments: Any) -> tuple[dict[st
     tried = groups_to_measure(arguments.get("only", ()), arguments.get("nll_samples", 0))
     reasons = {**dict.fromkeys(tried), **left_out}
     write_evaluation(run, split, {name: measured._asdict() for name, measured in found.items()}, reasons)
+    epoch = len(rows(run.metrics))
+    write_figures(run.tensorboard, split, {name: measured.value for name, measured in found.items()}, epoch)
     return found, left_out
 
 

@@ -1,4 +1,4 @@
-"""The command that draws figures of runs: plot."""
+"""The commands that show runs: plot, tensorboard."""
 
 from __future__ import annotations
 
@@ -58,3 +58,18 @@ def plot(
     from zoo.report.figures import save
 
     print(save(drawn, target))
+
+
+@app.command()
+def tensorboard(
+    folder: Annotated[Path, typer.Argument(help="A folder of runs.")] = Path("runs"),
+    host: Annotated[str, typer.Option(help="The address to listen at.")] = "localhost",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="To listen at; 0 for any that is free.")] = 6006,
+) -> None:
+    """Show runs in TensorBoard, all selected and nothing clipped."""
+    if not folder.is_dir():
+        fail(f"tensorboard: no such folder {folder}")
+    load_tensorflow()
+    from zoo.report.board import serve
+
+    serve(folder, host, port)

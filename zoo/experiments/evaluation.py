@@ -20,6 +20,8 @@ from zoo.files import replacing
 from zoo.metrics.names import PROBES
 from zoo.models.vae import VAE
 from zoo.parameters import nearest
+from zoo.training.callbacks.monitor import write_figures
+from zoo.training.metrics_file import rows
 
 __all__ = ["Measured", "evaluate", "evaluate_model", "lines", "write_evaluation"]
 
@@ -121,6 +123,7 @@ def evaluate(path: Path, split: str = "test", **arguments: Any) -> tuple[dict[st
     """Evaluates a finished run on a split, and keeps figures and reasons in its `evaluation.json`.
 
     On the test split, what the model makes of a few images is kept beside them, for reports.
+    The figures stand in the run's row of TensorBoard's HParams page, too.
 
     Args:
         path: the run's directory.
@@ -150,6 +153,8 @@ def evaluate(path: Path, split: str = "test", **arguments: Any) -> tuple[dict[st
     if split == "test":
         _draw(run, model, held_out)
     write_evaluation(run, split, {name: measured._asdict() for name, measured in found.items()}, reasons)
+    epoch = len(rows(run.metrics))
+    write_figures(run.tensorboard, split, {name: measured.value for name, measured in found.items()}, epoch)
     return found, left_out
 
 

@@ -213,9 +213,7 @@ def _callbacks(
         hparams.terms(),
     )
     recorder = callbacks.Record(run.metrics, rows)
-    projector = callbacks.Projector(
-        run.tensorboard / "validation", lambda: load_split(experiment, "test"), watch.images, announce
-    )
+    projector = callbacks.Projector(run.tensorboard, lambda: load_split(experiment, "test"), watch.images, announce)
     return [
         callbacks.StopOnNaN(),
         information,

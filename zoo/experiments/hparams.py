@@ -19,7 +19,12 @@ from zoo.parameters import PositiveStrength, Strength, hyperparameters
 
 def values(experiment: schema.Experiment) -> dict[str, Any]:
     """A run's row: all values by dotted key, but for those that are only about watching it."""
-    return {key: value for key, value in experiment.flat().items() if not key.startswith("watch.")}
+    return {_named(key): value for key, value in experiment.flat().items() if not key.startswith("watch.")}
+
+
+def _named(key: str) -> str:
+    """The name of a column: the table puts them in alphabetical order, and the method is to come first."""
+    return "method" if key == "model.method" else key
 
 
 def columns(experiment: schema.Experiment) -> dict[str, Any]:
@@ -29,7 +34,7 @@ def columns(experiment: schema.Experiment) -> dict[str, Any]:
         experiment: whose method, network and likelihood may be from outside the zoo; they have columns too.
     """
     # A weight is a number, unless it follows a schedule, whose own keys have columns of their own.
-    return {key: float if kind in (Strength, PositiveStrength) else kind for key, kind in _columns(experiment)}
+    return {_named(key): float if kind in (Strength, PositiveStrength) else kind for key, kind in _columns(experiment)}
 
 
 def terms() -> tuple[str, ...]:

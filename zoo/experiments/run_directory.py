@@ -65,7 +65,7 @@ class RunDirectory:
         config: the resolved configuration (YAML).
         metrics: one JSON line an epoch.
         seconds: how long each epoch took, likewise.
-        tensorboard: event files.
+        tensorboard: where the event files are, beside the rest; and the folder `projector`.
         checkpoints: a folder each for the last two epochs.
         model: the trained model (`.keras`); only there once training has ended.
         export: its SavedModel.
@@ -81,7 +81,8 @@ class RunDirectory:
         self.environment = path / "environment.json"
         self.metrics = path / "metrics.jsonl"
         self.seconds = path / "seconds.jsonl"
-        self.tensorboard = path / "tensorboard"
+        # TensorBoard calls a run by the folder of its event files.
+        self.tensorboard = path
         self.checkpoints = path / "checkpoints"
         self.model = path / "model.keras"
         self.export = path / "export"

@@ -1,7 +1,9 @@
-"""What TensorBoard's pages HParams and Custom Scalars show.
+"""What TensorBoard's pages show: names of curves, columns of the HParams page, and charts of the Custom Scalars page.
 
-TensorBoard takes the columns of the HParams table from one run of many, whichever comes first, and merges the layouts
-of all. So runs that are to be compared are given the same columns and terms; what a run has nothing for stays empty.
+TensorBoard opens the first two groups of curves, in alphabetical order; so they are grouped by what they mean, training
+beside validation. It takes the columns of the HParams table from one run of many, whichever comes first, and merges the
+layouts of all. So runs that are to be compared are given the same columns and terms; what a run has nothing for stays
+empty.
 """
 
 from __future__ import annotations
@@ -17,33 +19,59 @@ from tensorboard.plugins.hparams import summary as hparams_summary
 
 from zoo.metrics.names import named
 
-# Tags of held-out images that the HParams table has columns for.
-METRICS = ("elbo", "distortion", "rate", "mutual_information", "marginal_kl", "active_units", "knn_accuracy")
-# A chart for each of these tags, by category.
-CHARTS = {
+# A chart for each of these metrics, by group; what is in none is a term of the objective.
+GROUPS = {
     "information": ("mutual_information", "active_units", "rate", "marginal_kl"),
     "objective": ("elbo", "loss", "distortion", "sum_of_squares"),
     "probes": ("knn_accuracy",),
+    "recipe": ("learning_rate",),
+}
+# The metrics in the HParams table, the last epoch's and those of `zoo evaluate`; it opens on the first five.
+METRICS = (
+    *((name, "validation") for name in ("mutual_information", "active_units")),
+    ("nll", "test"),
+    *((name, "validation") for name in ("elbo", "rate", "distortion", "marginal_kl", "knn_accuracy")),
+    *((name, "test") for name in ("mutual_information", "active_units", "elbo", "knn_accuracy", "linear_accuracy")),
+)
+# The table opens on five hyperparameters: those that are said to differ, in the order of their names, which are these.
+FIRST = {
+    "method": "method",
+    "model.beta": "β",
+    "model.latent_dim": "latent units",
+    "train.optimizer.learning_rate": "learning rate",
+    "train.seed": "seed",
 }
 
 
+def tag(metric: str, split: str) -> str:
+    """The name of a curve: `information/rate/train`, `objective/elbo/validation`."""
+    group = next((group for group, metrics in GROUPS.items() if metric in metrics), "objective")
+    return f"{group}/{metric}/{split}"
+
+
+def measured(figure: str, split: str) -> str:
+    """The name of a figure of `zoo evaluate`: `test/nll`."""
+    return f"{split}/{figure}"
+
+
 def layout(terms: Iterable[str] = ()) -> Any:
-    """The summary that gives the Custom Scalars page its categories: information, objective and probes.
+    """The summary that gives the Custom Scalars page its charts, each with training and validation.
 
     Args:
         terms: of the methods; those that have no chart of their own share one of the objective's.
     """
-    charts = {category: [_chart(named(tag).label, [tag]) for tag in tags] for category, tags in CHARTS.items()}
-    if others := [term for term in terms if not any(term in tags for tags in CHARTS.values())]:
+    charts = {group: [_chart(named(metric).label, [metric]) for metric in metrics] for group, metrics in GROUPS.items()}
+    if others := [term for term in terms if not any(term in metrics for metrics in GROUPS.values())]:
         charts["objective"].append(_chart("terms of the methods", others))
     return summary.pb(
         layout_pb2.Layout(category=[layout_pb2.Category(title=name, chart=those) for name, those in charts.items()])
     )
 
 
-def _chart(title: str, tags: Iterable[str]) -> Any:
+def _chart(title: str, metrics: Iterable[str]) -> Any:
     # TensorBoard asks whether a tag begins with the pattern.
-    return layout_pb2.Chart(title=title, multiline=layout_pb2.MultilineChartContent(tag=[f"{tag}$" for tag in tags]))
+    patterns = [tag(metric, "") for metric in metrics]
+    return layout_pb2.Chart(title=title, multiline=layout_pb2.MultilineChartContent(tag=patterns))
 
 
 def _data_type(annotation: Any) -> int:
@@ -69,14 +97,27 @@ def columns(values: Mapping[str, Any], annotations: Mapping[str, Any] | None = N
     return {name: _data_type(kind) for name, kind in kinds.items()}
 
 
-def experiment(names: dict[str, int], metrics: Iterable[str] = METRICS) -> Any:
-    """The summary that gives the HParams table its columns: hyperparameters, and metrics of held-out images."""
+def experiment(names: dict[str, int], metrics: Iterable[tuple[str, str]] = METRICS) -> Any:
+    """The summary that gives the HParams table its columns: hyperparameters, and metrics by name and split."""
     return hparams_summary.experiment_pb(
-        hparam_infos=[api_pb2.HParamInfo(name=name, type=kind) for name, kind in names.items()],
+        hparam_infos=[
+            api_pb2.HParamInfo(name=name, type=kind, display_name=FIRST.get(name, name), differs=name in FIRST)
+            for name, kind in names.items()
+        ],
         metric_infos=[
-            api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag), display_name=named(tag).titled) for tag in metrics
+            api_pb2.MetricInfo(
+                name=api_pb2.MetricName(tag=(tag if split == "validation" else measured)(metric, split)),
+                display_name=_heading(metric, split),
+            )
+            for metric, split in metrics
         ],
     )
+
+
+def _heading(metric: str, split: str) -> str:
+    name = named(metric)
+    unit = "" if name.unit in {"", "fraction"} else f" ({name.unit})"
+    return f"{name.heading}{unit}, {split}"
 
 
 def session(values: dict[str, Any], names: dict[str, int]) -> dict[str, bool | float | str]:

@@ -18,6 +18,7 @@ from zoo.data.examples import Examples
 from zoo.domains import pictures
 from zoo.files import replacing
 
+FOLDER = "projector"
 # TensorBoard shows no sprite that is wider or higher.
 LARGEST = 8192
 
@@ -26,7 +27,7 @@ class Projector(keras.callbacks.Callback):
     """Writes codes (posterior means) of test images for the projector when training has ended.
 
     Args:
-        directory: of event files: the projector looks for its files beside them.
+        directory: of the run's event files; what the projector shows goes into its folder `projector`.
         examples: reads the test split; only called at the end. Where it raises ValueError (no such split), or its
             images are none for the model, nothing is written.
         count: how many codes, from the first; never more images than one sprite holds.
@@ -69,12 +70,14 @@ class Projector(keras.callbacks.Callback):
         rows = ["\t".join(cells) for cells in zip(*known.values(), strict=True)]
         # A table of one column has no heading there.
         heading = ["\t".join(known)] if len(known) > 1 else []
-        embedding = EmbeddingInfo(tensor_name="test codes", tensor_path="codes.tsv", metadata_path="images.tsv")
+        embedding = EmbeddingInfo(
+            tensor_name="test codes", tensor_path=f"{FOLDER}/codes.tsv", metadata_path=f"{FOLDER}/images.tsv"
+        )
         pictured = self._sprite(images, embedding) if images.ndim == 4 else {}
         config = text_format.MessageToString(ProjectorConfig(embeddings=[embedding]))
         files = {
-            "codes.tsv": codes.getvalue().encode(),
-            "images.tsv": "\n".join([*heading, *rows, ""]).encode(),
+            f"{FOLDER}/codes.tsv": codes.getvalue().encode(),
+            f"{FOLDER}/images.tsv": "\n".join([*heading, *rows, ""]).encode(),
             **pictured,
             PROJECTOR_FILENAME: config.encode(),
         }
@@ -88,9 +91,9 @@ class Projector(keras.callbacks.Callback):
         # The projector expects as many images a row as make a square.
         whole = pictures.grid(images, margin=0)
         Image.fromarray(whole[..., 0] if whole.shape[-1] == 1 else whole).save(sprite, "PNG")
-        embedding.sprite.image_path = "images.png"
+        embedding.sprite.image_path = f"{FOLDER}/images.png"
         embedding.sprite.single_image_dim.extend([images.shape[2], images.shape[1]])
-        return {"images.png": sprite.getvalue()}
+        return {f"{FOLDER}/images.png": sprite.getvalue()}
 
 
 def _cell(value: object) -> str:

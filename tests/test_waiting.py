@@ -29,7 +29,7 @@ def shown(logs, *, terminal=False, steps=3, epochs=2, monkeypatch=None):
     bar.on_epoch_begin(0)
     for step in range(steps):
         bar.on_train_batch_end(step, {"rate": 1.5, "loss": 9.0})
-    tasks = [(task.completed, task.total, task.fields["note"]) for task in bar.bar.tasks]
+    tasks = [*[(task.completed, task.total, task.fields["note"]) for task in bar.bar.tasks], bar.bar.line]
     bar.on_epoch_end(0, logs)
     bar.on_train_end()
     return text.getvalue(), tasks
@@ -57,9 +57,9 @@ def test_a_row_has_a_dash_for_what_was_not_measured(monkeypatch):
 
 
 def test_the_bars_of_the_epoch_and_of_the_run(monkeypatch):
-    _, (epoch, run) = shown(LOGS, terminal=True, steps=4, monkeypatch=monkeypatch)
+    _, (epoch, run, line) = shown(LOGS, terminal=True, steps=4, monkeypatch=monkeypatch)
     assert epoch[:2] == (4, 4) and epoch[2].endswith(" images/s")
-    assert run == (4, 8, "loss 9.00  rate 1.50")
+    assert run[:2] == (4, 8) and line == "loss 9.00  rate 1.50"
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(9.96, "10.0 s"), (245, "4 min 05 s"), (7380, "2 h 03 min")])

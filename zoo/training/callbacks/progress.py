@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import keras
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
+from rich.text import Text
 
 
 class Column(NamedTuple):
@@ -36,11 +38,22 @@ _EPOCH, _SECONDS = 8, 7
 _EVERY = 0.5
 
 
+class _Bars(Bar):
+    """Bars, and below them a line that is cut where the terminal ends."""
+
+    line = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """What is drawn."""
+        yield from super().get_renderables()
+        yield Text(self.line, no_wrap=True, overflow="ellipsis")
+
+
 class Progress(keras.callbacks.Callback):
     """Progress of a training on the terminal (standard error).
 
-    On a terminal, two bars: the steps of the epoch with examples a second, and those of the whole run with the running
-    means of loss and terms, each with the time that is left. In a file, the rows alone.
+    On a terminal, two bars, each with the time that is left: the steps of the epoch with examples a second, and those
+    of the whole run. Below them are the running means of loss and terms. In a file there are the rows alone.
 
     Args:
         epochs: how many there will be.
@@ -61,7 +74,7 @@ class Progress(keras.callbacks.Callback):
         self.noun = getattr(getattr(self.model, "domain", None), "noun", "examples")
         columns = (TextColumn("{task.description}", markup=False), BarColumn(20), MofNCompleteColumn())
         note = TextColumn("{task.fields[note]}", markup=False)
-        self.bar = Bar(
+        self.bar = _Bars(
             *columns,
             TimeRemainingColumn(),
             note,
@@ -97,7 +110,7 @@ class Progress(keras.callbacks.Callback):
         if not self.bar.disable and self.ended - self.looked > _EVERY:
             self.looked = self.ended
             self.bar.update(self.task, note=self._speed(batch, self.ended - self.first))
-            self.bar.update(self.run, note="  ".join(f"{name} {float(value):.2f}" for name, value in _means(logs)))
+            self.bar.line = "  ".join(f"{name} {float(value):.2f}" for name, value in _means(logs))
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Says that the validation examples have their turn."""

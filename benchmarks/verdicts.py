@@ -63,7 +63,7 @@ CASES = [
     Case("dead units", "partial", "64 units, β = 3", "digits/vae", [*MLP, "model.latent_dim=64", "model.beta=3"]),
     Case("one epoch", "undertrained", "18 steps", "digits/vae", ["train.epochs=1"], seeds=(0, 1)),
     Case("slow", "undertrained", "a two-hundredth of the rate, 3 epochs", "digits/vae",
-         ["train.epochs=3", "train.optimizer.learning_rate=0.000005"]),
+         ["train.epochs=3", "train.optimizer.learning_rate=0.000005"], clear=False),
     Case("diverged", "diverged", "no clipping, rate 0.01", "digits/vae",
          ["train.clip_norm=null", "train.optimizer.learning_rate=0.01"]),
     Case("wine diverged", "diverged", "SGD, no clipping, rate 1", "wine/vae",
@@ -194,8 +194,17 @@ def record(runs: list[Known], file: pathlib.Path) -> None:
         for run in runs
         if run.ended is None
     ]
-    text = json.dumps(kept, indent=None, separators=(",", ":"), default=float)
+    text = json.dumps(_rounded(kept), separators=(",", ":"))
     file.write_text(text.replace('{"name"', '\n{"name"') + "\n", encoding="utf-8")
+
+
+def _rounded(content):
+    """The same with six digits of each number."""
+    if isinstance(content, dict):
+        return {key: _rounded(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_rounded(value) for value in content]
+    return content if isinstance(content, str | int | None) else float(f"{float(content):.6g}")
 
 
 if __name__ == "__main__":

@@ -46,7 +46,8 @@ def check_unchanged(
         if key not in MAY_CHANGE:
             remedy = "put that value back, or train the changed one into another --run-dir"
             raise ConfigurationError(f"{path}: {key} is {_shown(now)}, and {of} {_shown(was)}; {remedy}")
-        announce(f"{path}: {key} is {_shown(now)}, and {of} {_shown(was)}")
+        if key != "train.epochs":  # which a resume names anyway
+            announce(f"{path}: {key} is {_shown(now)}, and {of} {_shown(was)}")
 
 
 _MISSING: Any = object()

@@ -125,6 +125,13 @@ def test_the_printed_numbers_are_judged_by_the_same_rule():
     assert printed_verdict(found, claim, found.columns[1], "digits") == ("contradicted", "A (3) against B (1)")
     assert printed_verdict(found, claim, found.columns[1], "mnist") == ("not printed", "")
     assert printed_verdict(table(), claim, found.columns[1], "digits")[0] == "not shown", "no spread is printed"
+    # By the printed information B has collapsed there: it comes nearest to nothing, and that is no merit.
+    nearest = Claim(says="B informs least", metric="nll", best="B")
+    low = table(printed={"digits": {"A": [1, "3 ± 0.2", "95 ± 0.1"], "B": [2, "0.1 ± 0.1", "90 ± 0.1"]}})
+    verdict, because = printed_verdict(low, nearest, low.columns[2], "digits")
+    assert verdict == "not shown" and because.endswith("B has collapsed, which is no merit")
+    high = table(printed={"digits": {"A": [1, "3 ± 0.2", "95 ± 0.1"], "B": [2, "0.6 ± 0.1", "90 ± 0.1"]}})
+    assert printed_verdict(high, nearest, high.columns[2], "digits")[0] == "shown"
     alone = found.model_copy(update={"seeds": 1})
     assert printed_verdict(alone, claim, found.columns[1], "digits")[0] == "not shown", "one seed"
 

@@ -13,6 +13,7 @@ from test_writing import PNG, SVG, a_report
 
 from zoo.report.columns import Printed
 from zoo.report.content import Illustration, Report, Row
+from zoo.report.side_by_side import COLUMNS
 from zoo.report.writers.page import LARGEST_SVG, page
 
 pytestmark = pytest.mark.slow
@@ -69,12 +70,12 @@ class Reader(HTMLParser):
             self.rows[-1][-1] = " ".join(f"{self.rows[-1][-1]} {data}".split())
 
 
-def in_chromium(html: str, script: str, tmp_path: Path) -> list[str]:
+def in_chromium(html: str, script: str, tmp_path: Path, *more: str) -> list[str]:
     """Opens the page with a script at its end, and returns the lines that the script said."""
     assert CHROMIUM
     file = tmp_path / "page.html"
     file.write_text(html.replace("</body>", REPORT % script + "</body>"), encoding="utf-8")
-    command = [CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", file.as_uri()]
+    command = [CHROMIUM, *FLAGS, *more, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", file.as_uri()]
     dom = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
     found = re.search(r'<output id="result">(.*?)</output>', dom, re.DOTALL)
     assert found, "the script did not run"
@@ -185,6 +186,28 @@ def test_opens_in_a_browser_and_fetches_nothing(tmp_path) -> None:
     said = in_chromium(page(a_report()), script, tmp_path)
     assert said[:2] == ['["rows",4]', '["fetched",[]]']
     assert said[2:] == ['["widths",[40,40]]'], "the figures are drawn"
+
+
+@in_browser
+@pytest.mark.parametrize("of_a_paper", [False, True])
+def test_a_full_table_fits_1300_pixels(tmp_path, of_a_paper: bool) -> None:
+    # As many columns as a report on one's own runs can have, and as the longest of the papers' tables has.
+    columns = [column.model_copy(update={"group": ""}) for column in COLUMNS[:8]] if of_a_paper else COLUMNS
+    # ELBOs of colour images, and as many digits as the others ever have.
+    largest = {"fit": 12345.67, "information": 123.45, "codes": 100.0, "": 123.45}
+    values = {column.key: [-largest[column.group], -0.9 * largest[column.group]] for column in columns}
+    printed = {key: Printed(-123.45, 10.25) for key in values} if of_a_paper else {}
+    rows = [
+        Row(f"contrastive VAE, β = {n}, no clipping", "d", values, printed, a_report().rows[0].runs) for n in (1, 2)
+    ]
+    source = "Someone 2020" if of_a_paper else ""
+    c = replace(a_report(), source=source, columns=columns, rows=rows, illustrations=[], judgements=[], differs=[])
+    script = """
+    const scroll = document.querySelector(".scroll");
+    say(innerWidth, table.rows[0].cells.length, scroll.scrollWidth <= scroll.clientWidth);
+    """
+    said = in_chromium(page(c), script, tmp_path, "--window-size=1300,900")
+    assert said[0] == f"[1300,{9 if of_a_paper else 4},true]", "a row's name, and columns or their groups"
 
 
 @in_browser

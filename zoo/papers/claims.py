@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from itertools import pairwise
 
+from zoo.doctor.diagnosis import INFORMATION, UNITS
 from zoo.papers.entries import Claim
 from zoo.papers.table import PaperTable
 from zoo.report.columns import Column, Estimate, Printed
@@ -68,8 +69,11 @@ def judge(
         return "not shown", "; ".join(open_)
     because = "; ".join(ahead[:3])
     if claim.best is not None and others:
-        above = [row for row, other in others.items() if sign * (other.mean - found[claim.best].mean) > 0]
-        because += "".join(f"; but {row}, not among the paper's, is better ({others[row].mean:.5g})" for row in above)
+        best = found[claim.best]
+        for row, other in others.items():
+            if sign * (other.mean - best.mean) > 0 and (collapsed or {}).get(row, False) is False:
+                open_to = "" if is_shown(other, best) else f", which is not shown ({not_shown(other, best)})"
+                because += f"; but {row}, not among the paper's, is better ({other.mean:.5g}){open_to}"
     return "shown", because
 
 
@@ -105,10 +109,21 @@ def printed_verdict(table: PaperTable, claim: Claim, column: Column, data: str) 
     """Whether a claim is shown by the paper's own numbers and seeds; without a spread nothing is."""
     numbers = {row: table.number(data, row, column) for row in table.rows}
     means = {row: _printed(number, table.seeds) for row, number in numbers.items() if number is not None}
-    verdict, because = judge(claim, column.better, means)
+    collapsed: dict[str, bool | None] = {row: _printed_collapse(table, data, row) for row in means}
+    verdict, because = judge(claim, column.better, means, collapsed=collapsed)
     return ("not printed", "") if verdict == "not measured" else (verdict, because)
 
 
 def _printed(number: Printed, seeds: int) -> Estimate:
     """A printed number; its spread tells noise only where it is one over seeds."""
     return Estimate(number.mean, number.deviation if seeds > 1 else None, seeds)
+
+
+def _printed_collapse(table: PaperTable, data: str, row: str) -> bool:
+    """Whether a paper prints fewer active units, or less information, than a model has that has not collapsed."""
+    for column in table.columns:
+        number = table.number(data, row, column)
+        least = {"active_units": UNITS, "mutual_information": INFORMATION}.get(column.key)
+        if number is not None and least is not None and number.mean < least:
+            return True
+    return False

@@ -14,7 +14,15 @@ from zoo.papers.plan import Plan
 from zoo.papers.table import Cell
 from zoo.report.content import Illustration, Report, Row
 from zoo.report.gallery.plot import OF_ONE
-from zoo.report.illustrating import Announce, drawn_images, illustration, images_of, rests_on, seed_labels
+from zoo.report.illustrating import (
+    Announce,
+    drawn_images,
+    illustration,
+    images_of,
+    rests_on,
+    seed_labels,
+    watched_images,
+)
 from zoo.report.reading import add_run
 
 
@@ -90,7 +98,8 @@ def _illustrations(plan: Plan, announce: Announce) -> list[Illustration]:
                 runs = {f"{row} seed {run.experiment().train.seed}": run for row, each in rows.items() for run in each}
             if runs:
                 caption = f"{figure.caption} ({data})" if several else figure.caption
-                caption += f": {rests_on(rows, images_of(figure.plot, figure.options))}."
+                images = images_of(figure.plot, figure.options) or watched_images(rows)
+                caption += f": {rests_on(rows, images)}."
                 name = f"{len(found) + 1:02d}-{figure.plot}-{data}"
                 found += illustration(name, figure.plot, runs, caption, announce, **figure.options)
     for data in dict.fromkeys(cell.data for cell in plan.cells):

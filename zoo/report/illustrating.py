@@ -84,6 +84,12 @@ def illustration(
         return []
 
 
+def watched_images(rows: RowRuns) -> str:
+    """On how many images information was measured while training, in words."""
+    counts = {run.experiment().watch.images for runs in rows.values() for run in runs}
+    return f"at most {_listed(counts)} validation images"
+
+
 def images_of(figure: str, options: Mapping[str, Any]) -> str:
     """How many images a figure of `zoo plot` draws on, in words; empty for a history."""
     from zoo.report.gallery.plot import defaults

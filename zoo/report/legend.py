@@ -38,8 +38,11 @@ def _examples(c: Report) -> str:
     if not found:
         return ""
     usual = max(found, key=found.count)
-    others = [f"{name}: {count}" for name, count in counts.items() if count not in ("", usual)]
-    return "; ".join([f"Measured on {usual}", *others])
+    others: dict[str, list[str]] = {}
+    for name, count in counts.items():
+        if count not in ("", usual):
+            others.setdefault(count, []).append(name)
+    return "; ".join([f"Measured on {usual}", *(f"{', '.join(names)}: {count}" for count, names in others.items())])
 
 
 def _counted(c: Report, column: Column) -> str:

@@ -17,6 +17,7 @@ from zoo.report.illustrating import (
     illustration,
     rate_per_unit,
     rests_on,
+    watched_images,
 )
 from zoo.report.reading import add_run
 
@@ -129,9 +130,7 @@ def _history(rows: RowRuns, announce: Announce) -> list[Illustration]:
         for name, group in shown.items()
         for run in group
     }
-    watched = sorted({run.experiment().watch.images for run in runs.values()})
-    images = f"at most {' or '.join(f'{count:,}' for count in watched)} validation images"
-    caption = f"Information against the epoch, means over seeds: {rests_on(shown, images, rows)}."
+    caption = f"Information against the epoch, means over seeds: {rests_on(shown, watched_images(shown), rows)}."
     return illustration("history", "history", runs, caption, announce)
 
 

@@ -15,6 +15,9 @@ from zoo.report.writers.markdown import SIGNS
 # A larger SVG (a scatter of ten thousand points) makes browsers slow; its PNG is taken instead.
 LARGEST_SVG = 300_000
 
+# Of more numbers in a row than these the table is set smaller, so that it fits 1,300 pixels.
+_WIDE = 10
+
 
 def page(c: Report) -> str:
     """Writes the page: style, script and figures are in it, and its security policy forbids to fetch anything.
@@ -41,6 +44,7 @@ def page(c: Report) -> str:
         style=Markup(style),
         script=Markup(script),
         legend=legend(c),
+        wide=len(c.columns) + sum(column.key in c.printed_keys for column in c.columns) > _WIDE,
         groups=[(name, len(columns)) for name, columns in groups(c.columns) if name],
         heads=[(heading(column), column.key in c.printed_keys, column.better) for column in c.columns],
         blocks={data: [(row, _cells(c, row)) for row in c.rows if row.data == data] for data in c.data_sets()},

@@ -40,7 +40,7 @@ def test_a_run_from_training_to_codes(command, trained, tmp_path, method):
     assert ("info_nce" in rows[0]) == (method == "contrastive")
     assert {"val_mutual_information", "val_active_units", "val_marginal_kl"} <= set(rows[0])
     assert run.environment.is_file() and run.model.is_file() and (run.export / "README.md").is_file()
-    assert any(run.tensorboard.rglob("events.*"))
+    assert any(run.tensorboard.glob("events.*"))
 
     code, out, _ = command("evaluate", run.path, "--json", "--nll-samples", 2, "--nll-images", 8, "--quiet")
     found = json.loads(out)
@@ -65,14 +65,15 @@ def test_a_run_from_training_to_codes(command, trained, tmp_path, method):
 def test_the_tensorboard_of_a_run_has_its_tags(trained):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    tags = {}
-    for part in ("train", "validation"):
-        events = EventAccumulator(str(RunDirectory(trained["contrastive"]).tensorboard / part))
-        events.Reload()
-        tags[part] = events.Tags()["tensors"]
-    assert {"loss", "distortion", "rate", "info_nce", "elbo", "learning_rate"} <= set(tags["train"])
-    assert {"elbo", "mutual_information", "active_units", "rate_per_unit"} <= set(tags["validation"])
-    assert {"rate_of_unit/000", "rate_of_unit/015", "reconstructions", "samples"} <= set(tags["validation"])
+    events = EventAccumulator(str(RunDirectory(trained["contrastive"]).tensorboard))
+    events.Reload()
+    tags = set(events.Tags()["tensors"])
+    objective = ("loss", "distortion", "info_nce", "elbo")
+    both = {f"objective/{name} {split}" for name in objective for split in ("train", "validation")}
+    assert both | {"information/rate train", "information/rate validation", "recipe/learning_rate"} <= tags
+    assert {"information/mutual_information", "information/active_units", "units/rate_per_unit"} <= tags
+    assert {f"units/rate_of_unit/{unit}" for unit in ("000", "015")} <= tags
+    assert {"pictures/reconstructions", "pictures/samples"} <= tags
 
 
 def test_listing_names_everything(command):

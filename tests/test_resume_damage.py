@@ -189,9 +189,9 @@ def test_but_not_without_the_lines_that_it_needs(interrupted, damage):
 
 
 def test_what_a_kill_left_behind_is_cleared(interrupted, whole):
-    run, validation = interrupted, interrupted.tensorboard / "validation"
+    run, projector = interrupted, interrupted.tensorboard / "projector"
     left = [run.path / ".model.keras.ab.partial", run.path / ".metrics.jsonl.ab.partial"]
-    left += [run.checkpoints / ".epoch-0005.ab.partial", validation / ".codes.tsv.ab.partial"]
+    left += [run.checkpoints / ".epoch-0005.ab.partial", projector / ".codes.tsv.ab.partial"]
     # These may be written now.
     others = [run.path / ".evaluation.json.ab.partial", run.path / ".export.ab.partial"]
     for folder in (*left, *others):
@@ -209,7 +209,7 @@ def test_a_kill_at_the_end_leaves_nothing_to_be_missed(whole, tmp_path):
     run = RunDirectory(tmp_path / "run")
     shutil.copytree(whole[0], run.path)
     run.model.unlink()
-    files = sorted((run.tensorboard / "validation").glob("*.tsv")) + sorted(run.tensorboard.rglob("*.pbtxt"))
+    files = sorted((run.tensorboard / "projector").glob("*.tsv")) + sorted(run.tensorboard.glob("*.pbtxt"))
     assert len(files) == 3
     for file in files[1:]:
         file.unlink()

@@ -117,7 +117,7 @@ def test_trials_are_runs_and_the_best_trains_to_the_same_value(command, space, t
         assert command("evaluate", run, "--quiet")[0] == 0
         assert command("doctor", run)[0] in {0, 1}
     assert command("report", *runs, "--to", tmp_path / "report")[0] == 0
-    assert any((runs[0] / "tensorboard").rglob("events.*"))
+    assert any(runs[0].glob("events.*"))
 
     # The sixth trial went on with the weights of another, and is what its configuration gives from the start.
     best = max(trial["score"] for trial in trials)

@@ -72,4 +72,5 @@ def tensorboard(
     load_tensorflow()
     from zoo.report.board import serve
 
-    serve(folder, host, port)
+    if serve(folder, host, port):
+        raise SystemExit(2)

@@ -26,6 +26,8 @@ GROUPS = {
     "probes": ("knn_accuracy",),
     "recipe": ("learning_rate",),
 }
+# Measured on held-out examples alone, or in training alone: their curves need no split in their names.
+ALONE = ("mutual_information", "active_units", "marginal_kl", "knn_accuracy", "learning_rate")
 # The metrics in the HParams table, the last epoch's and those of `zoo evaluate`; it opens on the first five.
 METRICS = (
     *((name, "validation") for name in ("mutual_information", "active_units")),
@@ -44,9 +46,12 @@ FIRST = {
 
 
 def tag(metric: str, split: str) -> str:
-    """The name of a curve: `information/rate/train`, `objective/elbo/validation`."""
+    """The name of a curve: `information/rate train`, `objective/elbo validation`, `information/active_units`.
+
+    TensorBoard's cards show what stands behind the slash, and take the front away where there is no room for both.
+    """
     group = next((group for group, metrics in GROUPS.items() if metric in metrics), "objective")
-    return f"{group}/{metric}/{split}"
+    return f"{group}/{metric}" if metric in ALONE else f"{group}/{metric} {split}"
 
 
 def measured(figure: str, split: str) -> str:
@@ -70,7 +75,7 @@ def layout(terms: Iterable[str] = ()) -> Any:
 
 def _chart(title: str, metrics: Iterable[str]) -> Any:
     # TensorBoard asks whether a tag begins with the pattern.
-    patterns = [tag(metric, "") for metric in metrics]
+    patterns = [f"{tag(metric, '').rstrip()}( |$)" for metric in metrics]
     return layout_pb2.Chart(title=title, multiline=layout_pb2.MultilineChartContent(tag=patterns))
 
 

@@ -1,6 +1,7 @@
 """The command line: both embedded configurations from training to codes, and every mistake in one line."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import zoo
 from zoo.data import load
 from zoo.experiments import configurations
 from zoo.experiments.run_directory import RunDirectory
@@ -142,6 +144,47 @@ def test_help_and_mistakes_do_not_wait_for_tensorflow(arguments):
     subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)
 
 
+# What is said of each, all without TensorFlow.
+EARLY = {
+    "train digits/vae --set data.train=trian": "data.train: digits has no split 'trian'; it has train, ",
+    "train digits/vae --set train.batch_size=1198": "train.batch_size: 1197 examples do not fill one batch of 1198",
+    "train digits/critic --set train.batch_size=1": "1 leaves 'critic' no other image",
+    "train own.yaml --set data.path=nowhere.csv": "nowhere.csv does not exist",
+    "train own.yaml --set data.label_column=kind": "has no column 'kind'; it has first, label",
+    "train own.yaml --set train.batch_size=81": "train.batch_size: 80 examples do not fill one batch of 81",
+    "train own.yaml --set data.test=test": "data.test: ",
+    "doctor own.yaml --set data.test=test": "data.test: ",
+    "train digits/vae --run-dir own.yaml/run": "own.yaml is not a folder",
+    "train --resume locked": "locked: is being trained by another process",
+    "train --resume nowhere": "nowhere: not the directory of a run",
+    "encode export nowhere.npy": "nowhere.npy does not exist",
+    "encode export tfds:digit/test": "unknown data set 'digit'; did you mean 'digits'?",
+    "encode export own.csv --to nowhere/codes.npz": "no such folder nowhere",
+}
+
+
+def test_mistakes_in_data_and_places_do_not_wait_for_tensorflow(tmp_path):
+    (tmp_path / "own.csv").write_text("first,label\n" + "".join(f"{i * i},{i % 2}\n" for i in range(100)))
+    data = "{name: files, path: own.csv, label_column: label, train: 'all[:80%]', validation: 'all[80%:]', test: all}"
+    (tmp_path / "own.yaml").write_text(f"base: wine/vae\ndata: {data}\n")
+    (tmp_path / "export").mkdir()
+    (tmp_path / "export" / "saved_model.pb").touch()
+    (tmp_path / "locked").mkdir()
+    (tmp_path / "locked" / "config.yaml").write_text("base: digits/vae\n")
+    code = (
+        "import shlex, sys\nfrom filelock import FileLock\nsys.argv = ['zoo']\nfrom zoo.cli import main\n"
+        f"with FileLock('locked/.lock'):\n    for line in {list(EARLY)!r}:\n"
+        "        sys.argv = ['zoo', *shlex.split(line)]\n"
+        "        try:\n            main()\n        except SystemExit as end:\n            assert end.code == 2, line\n"
+        "        assert not {'tensorflow', 'keras', 'sklearn', 'matplotlib'} & {*sys.modules}, line\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    said = done.stderr.splitlines()
+    assert len(said) == len(EARLY) and all(line.startswith("zoo: ") for line in said)
+    assert [line for line, wanted in zip(said, EARLY.values(), strict=True) if wanted not in line] == []
+
+
 def npz(path, **arrays):
     np.savez(path, **arrays)
     return str(path)
@@ -154,7 +197,8 @@ MISTAKES = {
     "unknown strategy": (["train", "digits/vae", "--strategy", "mirored"], "mirrored"),
     "negative seed": (["train", "digits/vae", "--seed", "-1"], "seed"),
     "not a run": (["train", "--resume", "nowhere"], "nowhere"),
-    "unknown option": (["train", "digits/vae", "--epochs", "3"], "--epochs"),
+    "unknown option": (["train", "digits/vae", "--epoch", "3"], "--epoch"),
+    "no epochs": (["train", "digits/vae", "--epochs", "0"], "--epochs"),
     "unknown command": (["trian"], "trian"),
     "not an export": (["encode", "nowhere", "x.npy"], "nowhere"),
     "unknown split": (["train", "digits/vae", "--set", "data.train=training"], "train"),
@@ -278,3 +322,27 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(command, tmp_pa
 
 def test_the_names_of_configurations_are_those_of_the_files():
     assert "digits/vae" in configurations.names()
+
+
+@pytest.mark.parametrize(("chosen", "found"), [(None, "1"), ("0", "0")])
+def test_the_zoo_turns_onednn_on_and_leaves_a_users_choice(chosen, found):
+    surroundings = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"}
+    surroundings |= {} if chosen is None else {"TF_ENABLE_ONEDNN_OPTS": chosen}
+    code = "import os, sys; sys.argv = ['zoo']; import zoo; print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"
+    done = subprocess.run([sys.executable, "-c", code], env=surroundings, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == found
+
+
+def test_the_version_is_said(command):
+    code, out, _ = command("--version")
+    assert code == 0 and out.strip() == f"zoo {zoo.__version__}"
+
+
+def test_a_shell_completes_commands_and_configurations():
+    for typed, place, known in (("zoo ev", 1, "evaluate"), ("zoo train digits/co", 2, "digits/contrastive")):
+        asked = {"_ZOO_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(place)}
+        code = "import sys; sys.argv = ['zoo']; from zoo.cli import main; main()"
+        done = subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, **asked}, capture_output=True, text=True, check=False
+        )
+        assert known in done.stdout.split()

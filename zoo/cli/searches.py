@@ -185,7 +185,7 @@ def _finish(place: SearchDirectory, search: Search, trials: list[Trial], best: P
         with replacing(best) as sibling:
             sibling.write_text(f"{what}\n{run.config.read_text(encoding='utf-8')}", encoding="utf-8")
         say(f"best: {best}  (next: zoo train {best})")
-    say(f"next: zoo evaluate {run.path}; tensorboard --logdir {place.path}")
+    say(f"next: zoo evaluate {run.path}; zoo tensorboard {place.path}")
 
 
 def _check_best(best: Path, others: list[str | Path | None]) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from zoo.experiments.run_directory import RunError, environment
+from zoo.experiments.run_directory import RunError
+from zoo.experiments.run_files import environment
 from zoo.papers.claims import judgements
 from zoo.papers.differences import differences
 from zoo.papers.plan import Plan

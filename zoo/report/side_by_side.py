@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable
 
-from zoo.experiments.run_directory import RunDirectory, RunError, environment
+from zoo.experiments.run_directory import RunDirectory, RunError
+from zoo.experiments.run_files import environment
 from zoo.metrics.names import named
 from zoo.models import canonical
 from zoo.report.columns import Column

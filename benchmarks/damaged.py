@@ -27,16 +27,17 @@ READERS = {
 def _changes(options, draws, size):
     """Names of damages with what they make of a file's content."""
     for _ in range(options.bytes if size else 0):
-        place, value = draws.randrange(size), draws.randrange(1, 256)
-        yield f"byte {place} ^ {value}", lambda content, p=place, v=value: _flipped(content, p, v)
+        # Of the lower bits, which make one digit or letter of another.
+        place, bit = draws.randrange(size), draws.randrange(6)
+        yield f"bit {bit} of byte {place}", lambda content, p=place, b=bit: _flipped(content, p, b)
     if size:
         short = draws.randrange(size)
         yield f"cut to {short} bytes", lambda content, n=short: content[:n]
     yield "lost", lambda content: None
 
 
-def _flipped(content, place, value):
-    return content[:place] + bytes([content[place] ^ value]) + content[place + 1 :]
+def _flipped(content, place, bit):
+    return content[:place] + bytes([content[place] ^ 1 << bit]) + content[place + 1 :]
 
 
 def _damage(path, change):
@@ -56,10 +57,11 @@ def resumed(reference, options, draws):
         run = judged.copied(reference.interrupted, place / "run")
         _damage(run / name, change)
         if not (run / "config.yaml").exists():
-            return judged.bad(forked.zoo(*RESUME, prepare=lambda: os.chdir(place))) or "refused", ""
+            ended = forked.zoo(*RESUME, prepare=lambda: os.chdir(place))
+            return judged.bad(ended, allowed=(2,)) or "refused", ended.err
         return reference.finished(place)
 
-    if reference.calls:
+    if reference.interrupted:
         for name in _files(reference.interrupted):
             if "tensorboard" in name.parts or ".partial" in str(name):
                 continue

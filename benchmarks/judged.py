@@ -1,6 +1,9 @@
 """A small training, what it must end in, and how a command ended that met a fault: the judge of `faults.py`."""
 
+import functools
+import os
 import shutil
+import time
 import zipfile
 from pathlib import Path
 
@@ -44,14 +47,14 @@ def said(ended, folder):
 
 
 class Reference:
-    """A training that nothing has disturbed, and one that was killed in its last checkpoint.
+    """A training that nothing has disturbed, and what else is made of it where it is asked for.
 
     Args:
-        folder: where both go.
+        folder: where all of it goes.
     """
 
     def __init__(self, folder):
-        self.folder, self.run, self.interrupted = folder, folder / "whole" / "run", folder / "killed" / "run"
+        self.folder, self.run = folder, folder / "whole" / "run"
         self.log = folder / "strace.log"
         self.data = folder / "digits.npy"
         ended = self.train(self.run.parent)
@@ -59,20 +62,29 @@ class Reference:
         self.seconds, self.lines = ended.seconds, said(ended, self.run.parent)
         # No data that the zoo knows, so that it cannot have taken them.
         np.save(self.data, np.random.default_rng(0).integers(0, 256, (20, 28, 28, 1), dtype=np.uint8))
-        self.calls = []
-        if not system_calls.missing():
-            self._survey()
 
-    def _survey(self):
+    @functools.cached_property
+    def calls(self):
+        """The system calls of a training, in their order; none without strace. The run with them is another one."""
+        if why := system_calls.missing():
+            print(f"left out: {why}", flush=True)
+            return []
         traced = self.folder / "traced"
         ended = self.train(traced, strace=system_calls.survey(self.log))
         assert ended.code == 0, ended.err
         assert self.differs(traced / "run") is None, "two trainings differ with no fault at all"
-        self.calls = system_calls.calls(self.log, traced)
+        return system_calls.calls(self.log, traced)
+
+    @functools.cached_property
+    def interrupted(self):
+        """A run that was killed when its last checkpoint was to take its place; None without strace."""
+        if not self.calls:
+            return None
         (last,) = [call for call in self.calls if call.name == "rename" and "/.epoch-0003" in call.what]
-        killed = self.interrupted.parent
-        ended = self.train(killed, strace=system_calls.kill_at(last, self.log))
+        place = self.folder / "killed"
+        ended = self.train(place, strace=system_calls.kill_at(last, self.log))
         assert ended.code == -9 and system_calls.happened(self.log), ended
+        return place / "run"
 
     def train(self, place, **more):
         """Trains a new run into a folder."""
@@ -99,14 +111,12 @@ class Reference:
             return "model.keras"
         return None if (run / "export" / "saved_model.pb").is_file() else "export"
 
-    def finished(self, place, must=True):
-        """Resumes the run in a folder, or trains it anew where there is none yet: how that ended, and the lines.
-
-        Args:
-            place: the run's parent.
-            must: a refusal is an end like any other; without, it is one of `ENDS`.
-        """
+    def finished(self, place):
+        """Resumes the run in a folder, or trains it anew where there is none yet: how that ended, and the lines."""
         run = place / "run"
+        # As if two hours had gone by: a younger export, half written, may be another process's.
+        for left in place.rglob(".*.partial"):
+            os.utime(left, (time.time() - 7200,) * 2)
         resume = (run / "config.yaml").exists()
         ended = forked.zoo("train", "--resume", run, "--quiet") if resume else self.train(place)
         return self.judged(ended, place)

@@ -53,8 +53,6 @@ def signals(reference, options, draws):
 
 
 def _chosen(reference, options, draws):
-    if system_calls.missing():
-        print(f"left out: {system_calls.missing()}")
     count = min(options.calls, len(reference.calls))
     return sorted(draws.sample(range(len(reference.calls)), count))
 

@@ -298,8 +298,8 @@ def test_reasons_stand_beside_the_figures_until_there_is_a_figure(copy, monkeypa
 def test_a_figure_that_is_no_number_any_more_is_taken_out(tmp_path):
     directory = empty(tmp_path)
     write_evaluation(directory, "test", {"rate": FIGURE, "elbo": FIGURE})
-    assert json.loads(directory.evaluation.read_text()) == {"test": {"rate": FIGURE, "elbo": FIGURE}}
+    assert directory.evaluated() == {"test": {"rate": FIGURE, "elbo": FIGURE}}
     write_evaluation(directory, "test", {}, {"terms": None, "rate": "is nan on these images"})
     assert directory.evaluated() == {"test": {"elbo": FIGURE}}
     write_evaluation(directory, "test", {"rate": FIGURE}, {"terms": None})
-    assert json.loads(directory.evaluation.read_text()) == {"test": {"elbo": FIGURE, "rate": FIGURE}}
+    assert directory.evaluated() == {"test": {"elbo": FIGURE, "rate": FIGURE}}

@@ -42,7 +42,7 @@ def test_the_table_the_json_and_the_file_agree(command, run):
     code, out, err = command(*arguments, "--json", "--quiet")
     found = json.loads(out)
     assert code == 0 and err == ""
-    assert json.loads(run.evaluation.read_text()) == {"test": found}
+    assert run.evaluated() == {"test": found}
     assert set(found["rate_per_unit"]) == {"value", "unit", "examples", "note", "error", "values"}
     assert len(found["rate_per_unit"]["values"]) == 16
     assert found["elbo_chosen_prior"]["note"] == "prior variance 2"

@@ -131,3 +131,31 @@ def test_what_a_later_version_adds_is_passed_over(run):
 def test_an_error_that_is_no_number_is_not_written(run):
     write_evaluation(run, "test", {"rate": {**FIGURE, "error": float(np.inf)}})
     assert run.figures("test") == {"rate": {**FIGURE, "error": None}}
+
+
+def test_a_figure_that_has_changed_is_damage(run):
+    write_evaluation(run, "test", {"rate": FIGURE}, {"knn": "no labels"})
+    whole = run.evaluation.read_text()
+    for change in ("1.25 1.26", "300 301", "test tess", "labels label", "knn kNn"):
+        run.evaluation.write_text(whole.replace(*change.split()))
+        with pytest.raises(RunError, match=r"evaluation\.json: is damaged \(its checksum does not match\)"):
+            run.evaluated()
+    # What is only written otherwise is not.
+    run.evaluation.write_text(json.dumps(json.loads(whole), sort_keys=True))
+    assert run.evaluated() == {"test": {"rate": FIGURE}} and run.left_out("test") == {"knn": "no labels"}
+    write_evaluation(run, "train", {"rate": FIGURE})
+    assert set(run.evaluated()) == {"test", "train"}
+
+
+def test_what_a_kill_left_of_making_a_run_is_cleared(run):
+    others = [run.path.parent / name for name in (".other.x.partial", ".run2.x.partial", "run.x.partial", ".run.x")]
+    left = [run.path.parent / name for name in (".run.x.partial", ".run.y_9.partial")]
+    experiment = run.experiment()
+    for again in (run.clear, lambda: RunDirectory.create(run.path, experiment)):
+        for folder in (*left, *others):
+            folder.mkdir(exist_ok=True)
+            (folder / "half").write_text("half")
+        again()
+        assert not any(folder.exists() for folder in left) and all((folder / "half").exists() for folder in others)
+        for path in run.path.iterdir():
+            path.unlink()

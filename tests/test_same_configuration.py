@@ -28,12 +28,12 @@ def test_what_a_run_reads_is_what_it_was_made_with(run):
 
 # What is set, and how both values are named.
 CHANGES = {
-    "model.beta=4.0": "model.beta is 4.0, and the run was made with 1.0;",
+    "model.beta=4.0": "model.beta is 4.0, and environment.json says that the run was made with 1.0;",
     "model.beta={name: linear, start: 0.0, end: 1.0, epochs: 2}": 'model.beta is {"name": "linear", "start": 0.0',
-    "train.seed=1": "train.seed is 1, and the run was made with 0;",
-    "data.train=train[:100]": 'data.train is "train[:100]", and the run was made with "train";',
-    "model.network=mlp": 'model.network.name is "mlp", and the run was made with "conv";',
-    "watch.images=100": "watch.images is 100, and the run was made with 300;",
+    "train.seed=1": "train.seed is 1, and environment.json says that the run was made with 0;",
+    "data.train=train[:100]": 'data.train is "train[:100]", and environment.json says that the run',
+    "model.network=mlp": 'model.network.name is "mlp", and environment.json says that the run was made with "conv";',
+    "watch.images=100": "watch.images is 100, and environment.json says that the run was made with 300;",
     "train.optimizers={critic: {name: adam}}": 'train.optimizers is {"critic": {"name": "adam"',
 }
 

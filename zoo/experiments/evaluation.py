@@ -15,7 +15,7 @@ from zoo.experiments.building import load_split
 from zoo.experiments.finished import load_model
 from zoo.experiments.measures import Measured, Subject, groups_to_measure
 from zoo.experiments.run_directory import RunDirectory
-from zoo.experiments.run_files import LEFT_OUT
+from zoo.experiments.run_files import CHECKSUM, LEFT_OUT, checksum
 from zoo.files import replacing
 from zoo.metrics.names import PROBES
 from zoo.models.vae import VAE
@@ -189,6 +189,7 @@ def write_evaluation(
     content.pop(LEFT_OUT, None)
     if by_split:
         content[LEFT_OUT] = by_split
+    content[CHECKSUM] = checksum(content)
     with replacing(run.evaluation) as sibling:
         sibling.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import errno
 import functools
-import importlib.metadata
+import glob
 import json
 import os
-import platform
 import shutil
 import time
 from collections.abc import Iterator
@@ -17,12 +16,10 @@ from typing import Any
 
 from zoo.experiments import run_files
 from zoo.experiments.configurations import dump, load
-from zoo.experiments.run_files import LEFT_OUT
+from zoo.experiments.run_files import LEFT_OUT, environment
 from zoo.experiments.same_configuration import check_unchanged, values
 from zoo.experiments.schema import Experiment
-from zoo.files import leftovers, replacing
-
-PACKAGES = ("tensorflow", "keras", "tensorflow-probability", "tensorflow-datasets", "scikit-learn", "numpy")
+from zoo.files import PARTIAL, leftovers, replacing
 
 # What a file system answers that cannot lock.
 _LOCKLESS = (errno.ENOLCK, errno.EOPNOTSUPP)
@@ -32,21 +29,6 @@ _ABANDONED = 3600
 
 class RunError(RuntimeError):
     """Something is wrong with a run's directory; the message is one line."""
-
-
-def environment() -> dict[str, Any]:
-    """Versions and the machine's kind, for `environment.json`."""
-    from zoo import __version__
-
-    return {
-        "zoo": __version__,
-        "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in PACKAGES},
-        "system": platform.system(),
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-        "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "TensorFlow's default"),
-    }
 
 
 @functools.lru_cache(maxsize=4096)
@@ -112,6 +94,7 @@ class RunDirectory:
                     path.rmdir()
         except OSError as error:
             raise RunError(f"{path}: cannot be written: {error.strerror}") from None
+        run._clear_beside()
         return run
 
     def check_new(self) -> None:
@@ -143,8 +126,7 @@ class RunDirectory:
         """The run's configuration, with all values that it was trained with.
 
         Args:
-            resolve: check that this version of the zoo knows all hyperparameters, which loads TensorFlow, and that
-                none has another value than the run was made with.
+            resolve: check all hyperparameters, which loads TensorFlow, and that nothing has changed since it was made.
 
         Raises:
             RunError: another version of the zoo wrote it, and this one does not understand it.
@@ -230,6 +212,13 @@ class RunDirectory:
             with suppress(FileNotFoundError):
                 if not others or time.time() - path.stat().st_mtime > _ABANDONED:
                     shutil.rmtree(path)
+        self._clear_beside()
+
+    def _clear_beside(self) -> None:
+        """Removes what a kill left of making the run; a process that makes it now fails, for the run is there."""
+        path = self.path.resolve()
+        for left in path.parent.glob(f".{glob.escape(path.name)}.*{PARTIAL}"):
+            shutil.rmtree(left, ignore_errors=True)
 
     def check_same(self, experiment: Experiment) -> None:
         """Raises RunError where the run has another configuration, and names the first key that differs."""

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +15,27 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from zoo.export.card import Figure
 
+PACKAGES = ("tensorflow", "keras", "tensorflow-probability", "tensorflow-datasets", "scikit-learn", "numpy")
+
 # Beside the splits in `evaluation.json`: what was not measured, and why.
 LEFT_OUT = "left_out"
+# And the checksum of all the rest.
+CHECKSUM = "sha256"
+
+
+def environment() -> dict[str, Any]:
+    """Versions and the machine's kind, for `environment.json`."""
+    from zoo import __version__
+
+    return {
+        "zoo": __version__,
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in PACKAGES},
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "TensorFlow's default"),
+    }
 
 
 class _File(BaseModel):
@@ -25,10 +50,14 @@ class StoredFigure(Figure):
 
 
 class Evaluation(_File):
-    """Figures by split and name, and under `left_out`, by split, why others could not be measured."""
+    """Figures by split and name, and under `left_out`, by split, why others could not be measured.
+
+    An earlier version of the zoo wrote no checksum, and a person who writes such a file needs none.
+    """
 
     __pydantic_extra__: dict[str, dict[str, StoredFigure]]
     left_out: dict[str, dict[str, str]] = Field(default_factory=dict)
+    sha256: str | None = None
 
 
 class Environment(_File):
@@ -52,10 +81,20 @@ def read(schema: type[Evaluation] | type[Environment], path: Path) -> dict[str, 
     """
     if not path.exists():
         return {}
+    content = path.read_bytes()
     try:
-        found = schema.model_validate_json(path.read_bytes())
+        found = schema.model_validate_json(content)
     except ValidationError as error:
         finding = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, finding["loc"]))[:80]
         raise ValueError(": ".join(filter(None, [place, finding["msg"]]))) from None
-    return found.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    values = found.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    if values.pop(CHECKSUM, None) not in (None, checksum(json.loads(content))):
+        raise ValueError("its checksum does not match")
+    return values
+
+
+def checksum(content: Mapping[str, Any]) -> str:
+    """64 hexadecimal digits of what a file holds, but for its own checksum."""
+    others = {name: value for name, value in content.items() if name != CHECKSUM}
+    return hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()

@@ -27,7 +27,7 @@ def check_unchanged(
     path: Path,
     experiment: Experiment,
     known: Mapping[str, Any],
-    of: str = "the run was made with",
+    of: str = "environment.json says that the run was made with",
     announce: Callable[[str], None] = lambda line: None,
 ) -> None:
     """Refuses a configuration that has another value than is known.

@@ -7,7 +7,8 @@ import statistics
 from dataclasses import replace
 from pathlib import Path
 
-from zoo.experiments.run_directory import RunDirectory, RunError, environment
+from zoo.experiments.run_directory import RunDirectory, RunError
+from zoo.experiments.run_files import environment
 from zoo.papers.claims import judgements
 from zoo.papers.differences import differences
 from zoo.papers.plan import Plan

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime
 
-from zoo.experiments.run_directory import RunDirectory, RunError, environment
+from zoo.experiments.run_directory import RunDirectory, RunError
+from zoo.experiments.run_files import environment
 from zoo.metrics.names import named
 from zoo.report import naming
 from zoo.report.columns import Column

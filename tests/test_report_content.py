@@ -137,6 +137,8 @@ def of(mean, collapsed=False, deviation=0.01):
         ([of(1.0), of(2.0), of(3.0)], Standing("1.0", "1.0", "")),
         ([of(1.0)], Standing()),
         ([of(1.0), of(1.01)], Standing("", "1.0", "noise")),
+        # Shown, but printed with two digits they are the same.
+        ([of(1.0, deviation=0.0), of(1.001, deviation=0.0)], Standing("", "1.0", "noise")),
         ([of(1.0), of(2.0), Contestant("x", Estimate(9.0, None, 1), False)], Standing("", "1.0", "noise")),
         ([of(1.0), of(2.0), Contestant("x", None, True)], Standing("1.0", "1.0", "")),
         ([of(1.0, collapsed=True), of(2.0), of(3.0)], Standing("", "1.0", "collapsed")),
@@ -207,6 +209,7 @@ def test_a_report_on_ones_own_runs(tmp_path):
     said = []
     c = side_by_side(runs, "zoo report", said.append)
     assert c.title == "VAE · VAE, no clipping · VAE, β = 4 on digits" and c.source == ""
+    assert c.unsaid == "Where a row's name does not say otherwise: β = 1, clipped to norm 5."
     # A third of the rows has a likelihood: it comes last.
     assert [(column.group, column.metric) for column in c.columns][-1] == ("of some rows only", "nll")
     assert c.columns[0].metric == "elbo"
@@ -245,6 +248,10 @@ def test_pictures_come_back_as_they_were_and_damage_is_an_error(tmp_path):
         pictures.write(run, found._replace(originals=array))
         with pytest.raises(RunError, match=r"is damaged .*zoo evaluate"):
             pictures.read(run)
+    two = [np.zeros((4, 8, 8, 2), np.uint8)] * 3
+    pictures.write(run, pictures.Pictures(*two))
+    with pytest.raises(RunError, match="no images"):
+        pictures.read(run)
     for content in (b"", b"PK\x03\x04", b"no archive"):
         run.pictures.write_bytes(content)
         with pytest.raises(RunError, match="is damaged"):

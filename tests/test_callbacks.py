@@ -277,7 +277,7 @@ def test_tensorboard_shows_the_methods_of_a_combination_as_one_word(tmp_path):
     watcher = callbacks.TensorBoardMonitor(tmp_path / "run", callbacks.Information(IMAGES), given)
     watcher.on_train_begin()
     watcher.on_train_end()
-    (file,) = (tmp_path / "run" / "validation").iterdir()
+    (file,) = (tmp_path / "run").iterdir()
     values = [value for event in tf.compat.v1.train.summary_iterator(str(file)) for value in event.summary.value]
     plugins = [HParamsPluginData.FromString(v.metadata.plugin_data.content) for v in values if "hparams" in v.tag]
     (shown,) = (plugin.session_start_info.hparams for plugin in plugins if plugin.session_start_info.hparams)

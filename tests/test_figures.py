@@ -22,7 +22,7 @@ from zoo.experiments.run_directory import RunDirectory, RunError
 from zoo.report import figures
 from zoo.report.gallery.curves import information_by_size
 from zoo.report.gallery.plot import FIGURES, plot
-from zoo.report.gallery.runs import data_set, labelled, model_of, same_but_for_seed
+from zoo.report.gallery.runs import data_set, labelled, model_of, same_but_for_seed, sample
 
 pytestmark = pytest.mark.slow
 
@@ -512,6 +512,11 @@ def test_labels_and_data_sets(trained, tmp_path):
         labelled([tmp_path])
     binarised = configurations.load("digits/vae", ["data.binarize=dynamic", "data.train=train[:9]"])
     assert (data_set(experiment.data), data_set(binarised.data)) == ("digits", "digits, binarised")
+    # Two folders are two data sets; what others see of one is its name alone.
+    own = configurations.load("digits/vae", [f"data={{name: files, path: {tmp_path}/scans, train: all, test: all}}"])
+    run = RunDirectory.create(tmp_path / "own", own)
+    assert data_set(own.data) == f"files, {tmp_path}/scans"
+    assert sample({"own": run}, "test", 1200) == "files, scans, test split: n = 1,200"
 
 
 def test_what_is_drawn_is_what_the_models_say(trained, monkeypatch):

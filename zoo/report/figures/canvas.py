@@ -84,12 +84,13 @@ def noted(figure: Figure, text: str) -> Figure:
     return figure
 
 
-def legend(figure: Figure, handles: Mapping[str, Any], **arguments: Any) -> None:
+def legend(figure: Figure, handles: Mapping[str, Any], sample: float = 0.8, **arguments: Any) -> None:
     """A legend for all panels, below them, in as many columns as the figure's width holds; the axes keep their height.
 
     Args:
         figure: whose.
         handles: matplotlib's, by label.
+        sample: what stands before a label and behind it, in inches: a line, and a gap.
         **arguments: those of `Figure.legend`.
     """
     if not handles:
@@ -97,8 +98,8 @@ def legend(figure: Figure, handles: Mapping[str, Any], **arguments: Any) -> None
     width, height = figure.get_size_inches()
     labels = [wrapped(label, width - 0.9, 9) for label in handles]
     longest = max(len(line) for label in labels for line in label.splitlines())
-    # A line's sample and the gap behind it, and so much for a letter, in inches.
-    columns = min(len(handles), max(1, int(width / (0.8 + 0.075 * longest))))
+    # So much for a letter, in inches.
+    columns = min(len(handles), max(1, int(width / (sample + 0.075 * longest))))
     rows = math.ceil(sum(1 + label.count("\n") for label in labels) / columns)
     figure.set_size_inches(width, height + 0.2 * rows)
     style: dict[str, Any] = {"loc": "outside lower center", "frameon": False, "fontsize": 9, **arguments}

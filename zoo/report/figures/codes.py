@@ -101,7 +101,7 @@ def tsne(found: Mapping[str, tuple[np.ndarray, np.ndarray | None]], projection: 
         same_scale(*map(list, zip(*with_scale, strict=True)))
     if len(marks) <= _NAMED:
         dots = {str(name): Line2D([], [], linestyle="", **mark) for name, mark in marks.items()}
-        legend(figure, dots, handletextpad=0.2)
+        legend(figure, dots, 0.45, handletextpad=0.2)
     return figure
 
 

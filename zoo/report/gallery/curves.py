@@ -11,7 +11,7 @@ from zoo.parameters import nearest
 from zoo.report.gallery.runs import (
     Runs,
     chosen,
-    data_set,
+    data_in_short,
     experiment_of,
     model_of,
     posteriors_of,
@@ -54,11 +54,12 @@ def history(runs: Runs, *, split: str = "", metric: str = METRICS) -> Figure:
     bounds = {"mutual_information": (f"log {n} = {np.log(n):.2f}", float(np.log(n)))}
     units = {name: named(name).unit for name in metrics}
     figure = figures.history(drawn.get("validation", {}), units, bounds, drawn.get("train"))
-    first = data_set(experiment_of(next(iter(runs.values()))).data)
     of = f"{n:,}" if min(watched) == n else f"{min(watched):,} to {n:,}"
     seeds = "" if len(alike) == len(runs) else f"; means of up to {max(map(len, alike.values()))} seeds"
     whole = "terms: all examples of a split"
-    return figures.noted(figure, f"{first}; {whole}; information, units and probes: n = {of} of validation{seeds}")
+    return figures.noted(
+        figure, f"{data_in_short(runs)}; {whole}; information, units and probes: n = {of} of validation{seeds}"
+    )
 
 
 def _known(logs: Mapping[str, list[dict[str, float]]], split: str) -> set[str]:

@@ -109,9 +109,15 @@ def chosen(runs: Runs, split: str, images: int, seed: int) -> Examples:
     return found.take(np.random.default_rng(seed).permutation(len(found.images))[:images])
 
 
+def data_in_short(runs: Runs) -> str:
+    """The data set of runs for a figure, which others see: of a path its last part alone."""
+    data = experiment_of(next(iter(runs.values()))).data
+    return data_set(data.model_copy(update={"path": Path(data.path).name}) if data.path else data)
+
+
 def sample(runs: Runs, split: str, count: int) -> str:
     """What a figure was drawn from, in words: data set, split and how many examples."""
-    return f"{data_set(experiment_of(next(iter(runs.values()))).data)}, {split} split: n = {count:,}"
+    return f"{data_in_short(runs)}, {split} split: n = {count:,}"
 
 
 def posteriors_of(runs: Runs, images: np.ndarray) -> dict[str, Codes]:

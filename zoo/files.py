@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import io
 import os
 import shutil
@@ -79,6 +80,13 @@ def replacing(target: Path, *, synced: bool = False) -> Iterator[Path]:
 def leftovers(folder: Path) -> list[Path]:
     """The hidden folders in a folder, and below it, in which something is being written, or was when a kill came."""
     return sorted(path for path in folder.rglob(f".*{PARTIAL}") if path.is_dir())
+
+
+def clear_beside(target: Path) -> None:
+    """Removes the hidden folders in which a target is being written, or was when a kill came."""
+    target = target.resolve()
+    for path in target.parent.glob(f".{glob.escape(target.name)}.*{PARTIAL}"):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _put_folder(new: Path, target: Path, old: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import functools
-import glob
 import json
 import os
 import shutil
@@ -19,7 +18,7 @@ from zoo.experiments.configurations import dump, load
 from zoo.experiments.run_files import LEFT_OUT, environment
 from zoo.experiments.same_configuration import check_unchanged, values
 from zoo.experiments.schema import Experiment
-from zoo.files import PARTIAL, leftovers, replacing
+from zoo.files import clear_beside, leftovers, replacing
 
 # What a file system answers that cannot lock.
 _LOCKLESS = (errno.ENOLCK, errno.EOPNOTSUPP)
@@ -94,7 +93,8 @@ class RunDirectory:
                     path.rmdir()
         except OSError as error:
             raise RunError(f"{path}: cannot be written: {error.strerror}") from None
-        run._clear_beside()
+        # A process that is making the same run fails anyway, now that it is there.
+        clear_beside(path)
         return run
 
     def check_new(self) -> None:
@@ -212,13 +212,7 @@ class RunDirectory:
             with suppress(FileNotFoundError):
                 if not others or time.time() - path.stat().st_mtime > _ABANDONED:
                     shutil.rmtree(path)
-        self._clear_beside()
-
-    def _clear_beside(self) -> None:
-        """Removes what a kill left of making the run; a process that makes it now fails, for the run is there."""
-        path = self.path.resolve()
-        for left in path.parent.glob(f".{glob.escape(path.name)}.*{PARTIAL}"):
-            shutil.rmtree(left, ignore_errors=True)
+        clear_beside(self.path)
 
     def check_same(self, experiment: Experiment) -> None:
         """Raises RunError where the run has another configuration, and names the first key that differs."""

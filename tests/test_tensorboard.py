@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 import time
 import types
 import urllib.error
@@ -17,7 +18,7 @@ from tensorboard import assets, program
 from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-from zoo import data, experiments, metrics
+from zoo import cli, data, experiments, metrics
 from zoo.experiments import configurations, hparams
 from zoo.experiments.run_directory import RunDirectory
 from zoo.report import board
@@ -337,3 +338,13 @@ def test_pages_that_are_not_known_are_refused():
         pages.writestr("index.js", "maxNamesToEnableByDefault=50,")
     with pytest.raises(ValueError, match="not those that the zoo knows; run: tensorboard --logdir"):
         board.webfiles(lambda: io.BytesIO(other.getvalue()))
+
+
+def test_a_folder_that_is_not_there_is_one_line(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(sys, "argv", ["zoo", "tensorboard", str(tmp_path / "none")])
+    with pytest.raises(SystemExit) as leaving:
+        cli.main()
+    out, err = capsys.readouterr()
+    assert (leaving.value.code, out) == (2, "") and err == f"zoo: tensorboard: no such folder {tmp_path}/none\n"
+    with pytest.raises(ValueError, match="no such folder"):
+        board.serve(tmp_path / "none", "localhost", 0)

@@ -53,7 +53,8 @@ VALUES = {
 given_settings = st.fixed_dictionaries({}, optional=VALUES).map(lambda found: [f"{k}={v}" for k, v in found.items()])
 
 
-@settings(quick, max_examples=150)
+@pytest.mark.slow
+@settings(quick, max_examples=100)
 @given(chosen=given_settings)
 def test_a_configuration_is_read_as_it_was_written(tmp_path, chosen):
     try:
@@ -91,7 +92,8 @@ def damaged(content, draw):
     return content[:place] + draw(odd) + content[place:]
 
 
-@settings(quick, max_examples=250)
+@pytest.mark.slow
+@settings(quick, max_examples=150)
 @given(data=st.data())
 def test_a_damaged_configuration_is_one_line_or_a_configuration(tmp_path, data):
     shipped = data.draw(st.sampled_from(["digits/vae", "digits/contrastive", "mnist/iwae"]))
@@ -129,7 +131,8 @@ def test_a_damaged_evaluation_is_the_same_or_a_line(run, data):
         assert found == (whole, left_out) or "sha256" not in json.loads(run.evaluation.read_text())
 
 
-@settings(quick, max_examples=150)
+@pytest.mark.slow
+@settings(quick, max_examples=100)
 @given(data=st.data())
 def test_a_damaged_configuration_of_a_run_is_the_same_or_a_line(run, data):
     known = configurations.load("digits/vae")
@@ -198,7 +201,8 @@ def restored(models, folder):
     return epoch, said
 
 
-@settings(quick, max_examples=100)
+@pytest.mark.slow
+@settings(quick, max_examples=60)
 @given(data=st.data(), name=st.sampled_from([checkpoints.STATE, checkpoints.WEIGHTS]))
 def test_a_damaged_checkpoint_is_the_same_or_passed_over(tmp_path, models, data, name):
     shutil.rmtree(tmp_path / "saved", ignore_errors=True)

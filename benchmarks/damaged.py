@@ -18,6 +18,7 @@ READERS = {
     "config.yaml": (EVALUATE, REPORT),
     "environment.json": (EVALUATE,),
     "evaluation.json": (REPORT,),
+    "pictures.npz": (REPORT,),
     "metrics.jsonl": (REPORT, RESUME),
     "model.keras": (EVALUATE, RESUME),
     "export": (ENCODE,),

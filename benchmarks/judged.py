@@ -42,8 +42,9 @@ def bad(ended, allowed=(0, 2), killed=()):
 
 
 def said(ended, folder):
-    """The zoo's lines, without the names of folders."""
-    return {line.replace(str(folder), "") for line in ended.err.splitlines()}
+    """The zoo's lines, without the names of folders, and without those that every resume begins with."""
+    always = ("zoo: resuming after epoch", "zoo: from the start: no checkpoint yet", "zoo: already trained")
+    return {line.replace(str(folder), "") for line in ended.err.splitlines() if not line.startswith(always)}
 
 
 class Reference:

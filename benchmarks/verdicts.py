@@ -4,7 +4,7 @@
     python benchmarks/verdicts.py --to build/verdicts --record tests/verdicts.json
 
 A run that a line calls clear has a state that its setting forces; the others lie between two states, and their verdict
-is shown only. A contradiction is a headline, exit code or advice that does not agree with another one.
+is shown only. A contradiction is a headline, finding or advice that does not agree with another one.
 """
 
 import argparse
@@ -151,13 +151,14 @@ def main() -> None:
             runs.append(trained(case, seed, arguments.to))
             print(f"{runs[-1].name}: {runs[-1].diagnosis().verdict} ({runs[-1].verdict})", file=sys.stderr, flush=True)
     runs += by_hand(arguments.to)
-    table(runs)
+    failed = table(runs)
     if arguments.record:
         record(runs, arguments.record)
+    sys.exit(failed)
 
 
-def table(runs: list[Known]) -> None:
-    """Prints state against verdict, and counts."""
+def table(runs: list[Known]) -> bool:
+    """Prints state against verdict, and counts; whether anything is wrong."""
     experiment = configurations.load("digits/vae")
     wrong = contradicting = 0
     print("| run | brought about by | known state | verdict | exit code | rate | MI | informative | sensitivity |")
@@ -178,6 +179,7 @@ def table(runs: list[Known]) -> None:
             numbers = f"{rate:.2f} | {information:.2f} | {informative} of {len(found.units)} | {sensitivity:.2g} |"
         print(f"| {run.name} | {run.why} | {known} | {found.verdict} | {int(found.verdict in FAILED)} | {numbers}")
     print(f"{len(runs)} runs, {sum(run.clear for run in runs)} clear: {wrong} wrong, {contradicting} contradictions")
+    return bool(wrong or contradicting)
 
 
 def record(runs: list[Known], file: pathlib.Path) -> None:

@@ -129,7 +129,7 @@ def test_the_printed_numbers_are_judged_by_the_same_rule():
     nearest = Claim(says="B informs least", metric="nll", best="B")
     low = table(printed={"digits": {"A": [1, "3 ± 0.2", "95 ± 0.1"], "B": [2, "0.1 ± 0.1", "90 ± 0.1"]}})
     verdict, because = printed_verdict(low, nearest, low.columns[2], "digits")
-    assert verdict == "not shown" and because.endswith("B has collapsed, which is no merit")
+    assert verdict == "not shown" and because.endswith("B has codes that say next to nothing, which is no merit")
     high = table(printed={"digits": {"A": [1, "3 ± 0.2", "95 ± 0.1"], "B": [2, "0.6 ± 0.1", "90 ± 0.1"]}})
     assert printed_verdict(high, nearest, high.columns[2], "digits")[0] == "shown"
     alone = found.model_copy(update={"seeds": 1})

@@ -172,7 +172,9 @@ def test_the_projector_gets_the_names(tmp_path):
     projector = callbacks.Projector(tmp_path, lambda: shown, count=2)
     projector.set_model(Codes())
     projector.on_train_end()
-    assert (tmp_path / "projector" / "images.tsv").read_text() == "label\timage\tfile\nb\t0\tb/1.png\na\t1\ta/odd name.png\n"
+    assert (
+        tmp_path / "projector" / "images.tsv"
+    ).read_text() == "label\timage\tfile\nb\t0\tb/1.png\na\t1\ta/odd name.png\n"
 
 
 # ── Columns ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -163,7 +163,7 @@ def test_a_collapsed_leader_is_bold_nowhere_and_it_is_said_why():
     ]
     own = replace(c, source="", columns=[LOW], rows=rows, judgements=[], differs=[])
     for text, bold in ((markdown(own), r"**0.01"), (latex(own), r"\textbf{0.01"), (page(own), "<strong>0.01")):
-        assert bold not in text and "No bold in KL: β = 100 leads there" in text.replace(r"$\beta$", "β")
+        assert bold not in text and "No bold in KL: no row is ahead of β = 100 there" in text.replace(r"$\beta$", "β")
         assert "collapsed" in text
     assert [line.split(",")[-3:] for line in csv(own).splitlines()[1:]] == [["collapsed", "yes", ""], ["", "no", ""]]
     well = replace(own, rows=[replace(rows[0], runs=two), rows[1]])

@@ -148,7 +148,7 @@ def test_a_finished_run_goes_on_for_more_epochs(tmp_path, uninterrupted):
     run.export.mkdir()
     (run.export / "saved_model.pb").write_bytes(b"")
     assert has_ended(run)
-    assert train(path, resume=True) == ["resuming after epoch 2 of 4"]
+    assert train(path, resume=True) == ["resuming after epoch 2 of 4 (so far it was a run of 2)"]
     assert_same(path, uninterrupted)
     assert run.config.read_bytes() == (uninterrupted / "config.yaml").read_bytes()
     # They were those of the model of two epochs.

@@ -14,6 +14,8 @@ from pathlib import Path
 
 # How the hidden folders end in which something is being written.
 PARTIAL = ".partial"
+# The letters that `mkdtemp` puts between a name and that: no more, for another target may be called `name.more`.
+_DRAWN = "?" * 8
 # How often a folder is tried to be put in the place of one that other processes put there meanwhile.
 _TRIES = 100
 
@@ -85,7 +87,7 @@ def leftovers(folder: Path) -> list[Path]:
 def clear_beside(target: Path) -> None:
     """Removes the hidden folders in which a target is being written, or was when a kill came."""
     target = target.resolve()
-    for path in target.parent.glob(f".{glob.escape(target.name)}.*{PARTIAL}"):
+    for path in target.parent.glob(f".{glob.escape(target.name)}.{_DRAWN}{PARTIAL}"):
         shutil.rmtree(path, ignore_errors=True)
 
 

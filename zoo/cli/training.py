@@ -99,7 +99,7 @@ def _to_resume(
 ) -> tuple[RunDirectory, Experiment]:
     """The run to go on with, and its configuration; says so, and ends, where nothing is to be done."""
     from zoo.experiments.configurations import load
-    from zoo.experiments.continuing import has_ended, with_epochs
+    from zoo.experiments.continuing import check_epochs, has_ended, with_epochs
     from zoo.experiments.precheck import precheck
     from zoo.experiments.run_directory import RunDirectory
 
@@ -108,15 +108,17 @@ def _to_resume(
         fail("train: --set and --seed change a configuration; a resumed run keeps its own")
     given = None if config is None else load(config, changes, resolve=False)
     experiment = run.experiment()
+    wanted = experiment.train.epochs if epochs is None else epochs
     with run.locked():
         ended = has_ended(run)
-    if given is None and ended and epochs in (None, experiment.train.epochs):
+        check_epochs(run, wanted)
+    if given is None and ended and wanted == experiment.train.epochs:
         say(f"already trained: {path}, {experiment.train.epochs} epochs; nothing to do (--epochs N goes on with it)")
         raise typer.Exit
     precheck(experiment)
     load_tensorflow()
     if given is not None:
-        run.check_same(given)
+        run.check_same(with_epochs(given, experiment.train.epochs))
     return run, with_epochs(run.experiment(resolve=True), epochs)
 
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from zoo.doctor.history import History, Row, since, summarise, units_lost
 from zoo.experiments.schema import Alarm
+from zoo.training.growth import FAINT, is_early
 
 if TYPE_CHECKING:
     from zoo.experiments.evaluation import Measured
@@ -38,11 +39,6 @@ SENSITIVITY = 0.01
 DEAD = 1e-6
 # A unit is dead if its mean varies no more over images: the threshold of the metric `active_units`, so that both agree.
 VARIANCE = 0.01
-# A unit that is not dead but spends less on average than this is called faint: it moves, and says next to nothing.
-FAINT = 0.1
-# Before so many steps nothing is called a collapse that the rate does not show: on digits a healthy run has 0.3 nats
-# of information after 18 steps and 1.6 after 36.
-EARLY = 100
 # Nats from log n at which an estimate of mutual information says no more than that it is high.
 CEILING = 0.1
 
@@ -147,8 +143,7 @@ def _learning(history: History, rate: float) -> bool:
     """Whether *not yet* is said rather than *no longer*."""
     if history.lost:
         return False
-    early = history.steps is not None and history.steps < EARLY and rate >= FAINT
-    return bool(history.growing) or early
+    return bool(history.growing) or is_early(history.steps, rate)
 
 
 def _summary(verdict: Verdict, history: History, figures: tuple[int, int, float], *, posterior: bool) -> str:

@@ -6,13 +6,10 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-# Growth from one measurement to the next that is no noise: by this share, and by so many nats at least.
-GROWTH = 0.05
-NATS = 0.02
+from zoo.training.growth import grows, were_lost
+
 # An ELBO that rose by more than this share in the last epoch was still on its way.
 RISING = 1e-3
-# Codes that once knew so many times what they know now were lost.
-LOST = 1.5
 # An ELBO that ends below its best by more than this share of it has diverged.
 FALLEN = 1.0
 
@@ -47,18 +44,11 @@ def summarise(rows: Sequence[Row]) -> History:
     ]
     information = [row[2] for row in measured]
     kinds = {"mutual information": information, "rate": [row["val_rate"] for row in rows if "val_rate" in row]}
-    growing = [
-        f"{kind} {values[-2]:.2f} → {values[-1]:.2f} nats" for kind, values in kinds.items() if _grows(values[-2:])
-    ]
-    lost = bool(information) and max(information) > LOST * information[-1] + NATS
+    growing = [f"{kind} {values[-2]:.2f} → {values[-1]:.2f} nats" for kind, values in kinds.items() if grows(values)]
     elbos = [(row["val_elbo"], int(row["epoch"])) for row in rows if "val_elbo" in row]
     rising = len(elbos) > 1 and elbos[-1][0] - elbos[-2][0] > RISING * abs(elbos[-1][0])
     steps = int(rows[-1]["step"]) if rows and "step" in rows[-1] else None
-    return History(steps, measured, growing, rising, lost, _fallen(elbos))
-
-
-def _grows(values: Sequence[float]) -> bool:
-    return len(values) == 2 and values[1] - values[0] > max(NATS, GROWTH * abs(values[0]))
+    return History(steps, measured, growing, rising, were_lost(information), _fallen(elbos))
 
 
 def _fallen(elbos: Sequence[tuple[float, int]]) -> int | None:

@@ -12,7 +12,7 @@ from zoo.experiments.run_directory import RunDirectory, RunError
 from zoo.experiments.same_configuration import check_unchanged
 from zoo.experiments.schema import Experiment
 from zoo.files import replacing
-from zoo.training.checkpoints import DAMAGED, folder_name, read
+from zoo.training.checkpoints import DAMAGED, checkpoints, folder_name, read
 from zoo.training.metrics_file import text
 
 # Of a `.keras` file; beside them, Keras knows a folder of assets.
@@ -52,7 +52,24 @@ def with_epochs(experiment: Experiment, epochs: int | None) -> Experiment:
     return experiment.model_copy(update={"train": experiment.train.model_copy(update={"epochs": epochs})})
 
 
-def adopt(run: RunDirectory, experiment: Experiment, done: int) -> None:
+def check_epochs(run: RunDirectory, epochs: int, done: int | None = None) -> None:
+    """Refuses fewer epochs than a run has behind it.
+
+    Args:
+        run: the run.
+        epochs: how many it is to have.
+        done: how many it has behind it; by its checkpoints, if not given.
+
+    Raises:
+        RunError: they are fewer.
+    """
+    if done is None:
+        done = max((int(path.name[6:]) for path in checkpoints(run.checkpoints)), default=0)
+    if done > epochs:
+        raise RunError(f"{run.path}: has {done} epochs behind it already; --epochs goes on, so it needs {done} or more")
+
+
+def adopt(run: RunDirectory, experiment: Experiment, done: int, before: int) -> None:
     """Makes a run one of as many epochs as the configuration says; only while `locked`.
 
     What belongs to the model of the epochs so far goes first, so that nothing is left beside a configuration which it
@@ -62,16 +79,17 @@ def adopt(run: RunDirectory, experiment: Experiment, done: int) -> None:
         run: the run.
         experiment: its configuration, but for the epochs.
         done: how many epochs it has behind it.
+        before: how many it was to have when its last checkpoint was written.
 
     Raises:
         RunError: it has more of them behind it already.
     """
     epochs = experiment.train.epochs
-    if done > epochs:
-        raise RunError(f"{run.path}: has {done} epochs behind it already; --epochs goes on, so it needs {done} or more")
-    if run.experiment().train.epochs == epochs:
+    check_epochs(run, epochs, done)
+    # `config.yaml` may have been changed by hand.
+    if epochs == before == run.experiment().train.epochs:
         return
-    for file in (run.evaluation, run.model):
+    for file in (run.evaluation, run.pictures, run.model):
         file.unlink(missing_ok=True)
     shutil.rmtree(run.export, ignore_errors=True)
     with replacing(run.config, synced=True) as sibling:

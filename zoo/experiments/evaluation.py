@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import tensorflow as tf
+
 from zoo import data
 from zoo.experiments import measures, pictures
 from zoo.experiments.building import load_split
@@ -150,9 +152,9 @@ def evaluate(path: Path, split: str = "test", **arguments: Any) -> tuple[dict[st
     found, left_out = evaluate_model(model, train, held_out, validation=validation, **arguments)
     tried = groups_to_measure(arguments.get("only", ()), arguments.get("nll_samples", 0))
     reasons = {**dict.fromkeys(tried), **left_out}
+    write_evaluation(run, split, {name: measured._asdict() for name, measured in found.items()}, reasons)
     if split == "test":
         _draw(run, model, held_out)
-    write_evaluation(run, split, {name: measured._asdict() for name, measured in found.items()}, reasons)
     epoch = len(rows(run.metrics))
     write_figures(run.tensorboard, split, {name: measured.value for name, measured in found.items()}, epoch)
     return found, left_out
@@ -162,11 +164,11 @@ def _draw(run: RunDirectory, model: VAE, held_out: data.Examples) -> None:
     """Keeps the pictures for reports; warns of a model that cannot draw them."""
     try:
         drawn = pictures.take(model, held_out)
-    except ValueError as error:
-        warnings.warn(f"{run.path}: reports will have no pictures of this run: {error}", stacklevel=3)
-        return
-    if drawn is not None:
-        pictures.write(run, drawn)
+        if drawn is not None:
+            pictures.write(run, drawn)
+    except (ValueError, OSError, tf.errors.OpError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        warnings.warn(f"{run.path}: reports will have no pictures of this run: {reason}", stacklevel=3)
 
 
 def write_evaluation(

@@ -169,13 +169,14 @@ def _go_back(
     prune(run.checkpoints, done)
     if not metrics_file.rewrite(run.metrics, rows):
         announce(f"{run.metrics} does not fit the checkpoint of epoch {done}; it is written anew from the checkpoint")
-    adopt(run, experiment, done)
+    adopt(run, experiment, done, before)
     if done and epochs != before and experiment.train.schedule.name == "cosine":
         announce(
             f"warning: train.schedule: the cosine was that of {before} epochs, and is that of {epochs} from here on; "
             f"this is not the run that {epochs} epochs from the start would be"
         )
-    announce(f"resuming after epoch {done} of {epochs}" if done else "from the start: no checkpoint yet")
+    change = f" (so far it was a run of {before})" if before != epochs else ""
+    announce(f"resuming after epoch {done} of {epochs}{change}" if done else "from the start: no checkpoint yet")
     return done, rows
 
 
@@ -218,11 +219,12 @@ def _callbacks(
         callbacks.StopOnNaN(),
         information,
         callbacks.Probe(information, watched.labels),
+        # The projector writes at the end, while the bars still stand.
+        projector,
         *([] if quiet else [callbacks.Progress(recipe.epochs, recipe.batch_size)]),
         *with_memory,
         callbacks.Replay(rows, with_memory, first_rate),
         monitor,
-        projector,
         recorder,
         callbacks.Clock(run.seconds),
         callbacks.Checkpoint(run.checkpoints, record=recorder, configuration=values(experiment)),

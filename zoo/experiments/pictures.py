@@ -38,7 +38,7 @@ class Pictures(NamedTuple):
 
 
 def take(model: VAE, held_out: Examples) -> Pictures | None:
-    """Pictures of a model; which images are taken depends on how many there are alone. None for what is no image.
+    """Pictures of a model; which images are taken depends on how many there are alone. None for what is no picture.
 
     Args:
         model: trained.
@@ -49,7 +49,7 @@ def take(model: VAE, held_out: Examples) -> Pictures | None:
     """
     from zoo.domains.images import Images
 
-    if not isinstance(model.domain, Images):
+    if not isinstance(model.domain, Images) or held_out.images.shape[-1] not in (1, 3):
         return None
     rows = np.random.default_rng(0).permutation(len(held_out.images))[:COUNT]
     shown = held_out.take(rows)
@@ -89,7 +89,8 @@ def read(run: RunDirectory) -> Pictures | None:
                 raise ValueError("its arrays are no images")
         if array.shape[-1] not in (1, 3) or len(classes) not in (0, len(originals)):
             raise ValueError("its arrays are no images")
-    except (ValueError, KeyError, OSError, EOFError, TypeError, zipfile.BadZipFile) as error:
+    except Exception as error:  # zipfile, zlib and NumPy have an error of their own for each kind of damage.
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         again = f"remove it, and draw it anew: zoo evaluate {run.path} --metrics terms"
-        raise RunError(f"{run.pictures}: is damaged ({str(error).splitlines()[0]}); {again}") from None
+        raise RunError(f"{run.pictures}: is damaged ({reason}); {again}") from None
     return Pictures(originals, reconstructions, samples, classes)

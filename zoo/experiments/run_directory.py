@@ -126,7 +126,7 @@ class RunDirectory:
         """The run's configuration, with all values that it was trained with.
 
         Args:
-            resolve: check all hyperparameters, which loads TensorFlow, and that nothing has changed since it was made.
+            resolve: check all hyperparameters, which loads TensorFlow.
 
         Raises:
             RunError: another version of the zoo wrote it, and this one does not understand it.
@@ -135,11 +135,11 @@ class RunDirectory:
         with self.loading():
             if resolve or not self.config.is_file():
                 found = load(self.config, resolve=resolve)
-                if resolve:
-                    check_unchanged(self.config, found, self.read(self.environment).get("configuration", {}))
-                return found
-            stat = self.config.stat()
-            return _configuration(self.config, (stat.st_mtime_ns, stat.st_size, stat.st_ino))
+            else:
+                stat = self.config.stat()
+                found = _configuration(self.config, (stat.st_mtime_ns, stat.st_size, stat.st_ino))
+            check_unchanged(self.config, found, self.read(self.environment).get("configuration", {}))
+            return found
 
     def other_version(self) -> str | None:
         """The version of the zoo that wrote the run, where it is not this one (and is known)."""
@@ -234,8 +234,10 @@ class RunDirectory:
         try:
             return run_files.read(schema, file)
         except ValueError as error:
-            anew = "remove it, and what it held is measured or written anew"
-            raise RunError(f"{file}: is damaged ({error}); {anew}") from None
+            remedy = "remove it, and measure anew what it held: zoo evaluate"
+            if file == self.environment:
+                remedy = "put it back: it says with which values the run was made; without it, train into another run"
+            raise RunError(f"{file}: is damaged ({error}); {remedy}") from None
 
     def evaluated(self) -> dict[str, dict[str, Any]]:
         """The figures of all splits that have been evaluated: by split and name, `Measured` as a mapping.

@@ -57,7 +57,11 @@ def judge(
         text = f"{first} {_pair(found, first, second)}"
         state = (collapsed or {}).get(first, False)
         if gap and state is not False:
-            has = "has collapsed, which is no merit" if state else "may have collapsed: its evaluation does not tell"
+            has = (
+                "has codes that say next to nothing, which is no merit"
+                if state
+                else "may have collapsed: its evaluation does not tell"
+            )
             open_.append(f"{text}: {first} {has}")
         elif not is_shown(found[a], found[b]):
             open_.append(f"{text}: {not_shown(found[a], found[b])}")

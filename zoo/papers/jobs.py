@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Event
+from threading import Event, Lock
 from typing import NamedTuple
 
 from rich.console import Console
@@ -58,7 +58,7 @@ class Jobs:
         self.workers = workers
         self.needs = needs
         self.stopping = Event()
-        self.done = 0
+        self.done, self.counting = 0, Lock()
         self.runs: dict[Path, int] = {}
         name = TextColumn("{task.description}", markup=False)
         columns = (name, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
@@ -105,7 +105,8 @@ class Jobs:
                 self._call(["evaluate", str(run.path), "--split", split, "--quiet", *needs.arguments()])
                 self.announce(f"evaluated {job.label} on {split} ({time.monotonic() - began:.0f} s)")
         self.bars.remove_task(bar)
-        self.done += 1
+        with self.counting:
+            self.done += 1
         self._count()
         self.announce(f"{self.done} of {len(self.runs)} runs done")
 

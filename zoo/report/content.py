@@ -86,7 +86,7 @@ class Row:
         return f"{one.seeds} of {len(self.runs)} seeds" if one.seeds < len(self.runs) else ""
 
     def collapsed(self) -> bool | None:
-        """Whether a seed's codes or decoder have collapsed; None where none is known to, and not all are known."""
+        """Whether a seed has a symptom of collapse, be it too early for the verdict; None where that is not known."""
         known = [run.diagnosis.symptom for run in self.runs if run.diagnosis is not None]
         return True if any(known) else False if known and len(known) == len(self.runs) else None
 

@@ -62,7 +62,7 @@ def names(experiments: Sequence[Experiment]) -> Names:
     flat = [{key: _plain(value) for key, value in one.flat().items() if key not in _SILENT} for one in experiments]
     found = [[_method(one)] for one in experiments]
     unsaid = []
-    for key in _differing(flat):
+    for key in _differing(flat, [parts[0] for parts in found]):
         values = [values[key] for values in flat if key in values]
         (common, count), *_ = Counter(values).most_common(1)
         usual = common if 2 * count > len(values) else None
@@ -85,7 +85,7 @@ def data_name(experiment: Experiment) -> str:
     return PurePath(data.path).name if data.path else data.name
 
 
-def _differing(flat: Sequence[Mapping[str, str]]) -> list[str]:
+def _differing(flat: Sequence[Mapping[str, str]], methods: Sequence[str]) -> list[str]:
     """The keys in which those differ that have them; what is watched, only where nothing else differs."""
     held: dict[str, set[str]] = {}
     for values in flat:
@@ -93,7 +93,7 @@ def _differing(flat: Sequence[Mapping[str, str]]) -> list[str]:
             held.setdefault(key, set()).add(value)
     found = [key for key, values in held.items() if len(values) > 1]
     telling = [key for key in found if not key.startswith("watch.")]
-    told = {tuple(values.get(key) for key in telling) for values in flat}
+    told = {(method, *(values.get(key) for key in telling)) for method, values in zip(methods, flat, strict=True)}
     return telling if len(told) == len(flat) else found
 
 

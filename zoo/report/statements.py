@@ -90,8 +90,8 @@ def obstacles(columns: Sequence[Column], standings: Mapping[tuple[str, str], Sta
         where = f"{', '.join(names)}{f' on {data}' if several else ''}"
         if obstacle == "collapsed":
             found.append(
-                f"No bold in {where}: {leader} leads there, and its codes or its decoder have collapsed "
-                "(zoo doctor), which is a way to lead such columns and no merit."
+                f"No bold in {where}: no row is ahead of {leader} there, whose codes say next to nothing, or whose "
+                "decoder does not heed them (zoo doctor): that is no merit."
             )
         else:
             found.append(

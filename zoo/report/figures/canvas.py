@@ -19,8 +19,8 @@ from zoo.files import replacing
 
 MARKERS = "os^DvPX*<>"
 _DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (6, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (8, 3)), (0, (1, 2)))
-# Text stays text, and what is drawn twice is written alike.
-_STYLE: Any = {"svg.fonttype": "none", "svg.hashsalt": "zoo", "pdf.fonttype": 42}
+# Text stays text, and what is drawn twice is written alike. A dollar sign in a name is one.
+_STYLE: Any = {"svg.fonttype": "none", "svg.hashsalt": "zoo", "pdf.fonttype": 42, "text.parse_math": False}
 # More dots than these are written as pixels in SVG and PDF.
 DENSE = 300
 # Width of a letter as a share of its height, a little more than the font's mean.

@@ -7,13 +7,16 @@ from typing import Any
 
 import keras
 
+from zoo.training.growth import grows, is_early, were_lost
+
 CURES = ("a smaller beta", "train.kl_warmup", "train.clip_norm", "a smaller decoder variance", "method contrastive")
 
 
 class CollapseAlarm(keras.callbacks.Callback):
     """Warns once, in one line, when active units or mutual information stay low.
 
-    It reads the logs that `Information` writes, so it stands behind it. Epochs without a measurement do not count.
+    It reads the logs that `Information` writes, so it stands behind it. Epochs without a measurement do not count,
+    nor do those in which codes are still being learnt: `zoo.training.growth`, by which the doctor judges too.
 
     Args:
         active_units: fewer active units than this are a symptom.
@@ -39,6 +42,8 @@ class CollapseAlarm(keras.callbacks.Callback):
         self.cures = cures
         self.low = 0
         self.sounded = False
+        self.information: list[float] = []
+        self.rates: list[float] = []
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Counts the measurements with a symptom, and speaks when there are enough."""
@@ -46,8 +51,10 @@ class CollapseAlarm(keras.callbacks.Callback):
         if "val_mutual_information" not in logs or not self.patience:
             return
         units, information = int(logs["val_active_units"]), float(logs["val_mutual_information"])
+        self.information.append(information)
+        self.rates.append(float(logs.get("val_rate", 0.0)))
         collapsed = units < self.active_units or information < self.mutual_information
-        self.low = self.low + 1 if collapsed else 0
+        self.low = self.low + 1 if collapsed and not self._learning(logs) else 0
         if self.low >= self.patience and not self.sounded:
             self.sounded = True
             found = (
@@ -65,3 +72,12 @@ class CollapseAlarm(keras.callbacks.Callback):
                 f"posterior collapse: {', '.join([*symptoms, *rate])} on held-out images, for {self.low} measurements "
                 f"up to epoch {epoch + 1}; what may help, the likeliest first: {', '.join(self.cures)}"
             )
+
+    def _learning(self, logs: dict[str, Any]) -> bool:
+        """Whether it is *not yet* rather than *no longer*."""
+        # The rows of earlier epochs, which a resumed run shows again, say of which step they are.
+        step = logs.get("step", getattr(self.model, "step", None))
+        if were_lost(self.information):
+            return False
+        early = is_early(None if step is None else int(step), self.rates[-1])
+        return grows(self.information) or grows(self.rates) or early

@@ -179,9 +179,12 @@ def test_a_collapsed_leader_is_bold_nowhere_and_it_is_said_why():
 
 def test_obstacles_name_the_data_set_where_there_are_several():
     one = {("marginal_kl", "d"): Standing("", "A", "collapsed")}
-    assert obstacles([LOW], one)[0].startswith("No bold in KL: A leads")
+    assert obstacles([LOW], one)[0].startswith("No bold in KL: no row is ahead of A there")
     both = {**one, ("marginal_kl", "e"): Standing("B", "B", "")}
-    assert obstacles([LOW], both)[0].startswith("No bold in KL on d: A leads") and len(obstacles([LOW], both)) == 1
+    assert (
+        obstacles([LOW], both)[0].startswith("No bold in KL on d: no row is ahead of A")
+        and len(obstacles([LOW], both)) == 1
+    )
 
 
 def test_the_recorded_evaluation_tells_a_collapse_or_nothing(tmp_path):

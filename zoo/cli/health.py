@@ -139,7 +139,7 @@ def _configuration(name: str, changes: list[str], steps: int, as_json: bool) -> 
     from zoo.experiments.precheck import precheck
 
     experiment = configurations.load(name, changes, resolve=False)
-    precheck(experiment)
+    precheck(experiment, training=False)
     load_tensorflow()
     experiment = experiment.resolved()
     from zoo.cli.terminal import progress_over_tasks

@@ -13,11 +13,12 @@ from zoo.experiments.schema import ConfigurationError, Experiment
 _SMALL = 10_000_000
 
 
-def precheck(experiment: Experiment) -> None:
+def precheck(experiment: Experiment, *, training: bool = True) -> None:
     """Refuses splits that the data do not have, files that are not there or cannot be read, and too large batches.
 
     Args:
         experiment: the configuration; it need not be resolved.
+        training: whether it is to be trained, so that the training split must fill a batch.
 
     Raises:
         ValueError: in one line; data that only TensorFlow Datasets or a long reading can tell of are not looked at.
@@ -33,7 +34,7 @@ def precheck(experiment: Experiment) -> None:
                 parts = resolve(split, sizes, name)
             except ValueError as error:
                 raise ConfigurationError(f"{where}: data.{role}: {error}") from None
-            if role == "train":
+            if training and role == "train":
                 _check_batch(experiment, sum(part.stop - part.start for part in parts))
     elif path is not None and path.stat().st_size <= _SMALL:
         from zoo.data.loading import load
@@ -43,7 +44,7 @@ def precheck(experiment: Experiment) -> None:
                 examples = load("files", split, path=path, kind=section.kind, label_column=section.label_column)
             except ValueError as error:
                 raise ConfigurationError(f"{where}: data.{role}: {error}") from None
-            if role == "train":
+            if training and role == "train":
                 _check_batch(experiment, len(examples.images))
 
 

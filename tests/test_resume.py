@@ -12,7 +12,7 @@ import pytest
 
 from zoo import experiments
 from zoo.experiments import configurations
-from zoo.experiments.continuing import has_ended, with_epochs
+from zoo.experiments.continuing import has_ended, recorded_epochs, with_epochs
 from zoo.experiments.run_directory import RunDirectory, RunError
 from zoo.training import checkpoints, metrics_file
 from zoo.training.callbacks import checkpoint
@@ -41,7 +41,7 @@ from pathlib import Path
 from zoo import experiments
 from zoo.experiments import configurations
 from zoo.training.callbacks import checkpoint, nan
-from zoo.experiments.continuing import has_ended, with_epochs
+from zoo.experiments.continuing import has_ended, recorded_epochs, with_epochs
 from zoo.experiments.run_directory import RunDirectory
 
 
@@ -199,3 +199,22 @@ def test_a_run_of_another_configuration_is_named(uninterrupted):
     other = configurations.load("digits/contrastive", [*SETTINGS, "model.temperature=0.5"])
     with pytest.raises(RunError, match=r"model\.temperature is 0\.1 there, 0\.5 here"):
         RunDirectory.open(uninterrupted).check_same(other)
+
+
+@pytest.mark.parametrize("damage", ["a digit", "a lost line", "no file"])
+def test_a_history_that_does_not_fit_its_checkpoint_is_refused(tmp_path, uninterrupted, damage):
+    run = RunDirectory(tmp_path / "run")
+    shutil.copytree(uninterrupted, run.path)
+    assert [row["epoch"] for row in recorded_epochs(run)] == [1, 2, 3, 4]
+    lines = run.metrics.read_text().splitlines(keepends=True)
+    # A line more is that of an epoch whose checkpoint is being written.
+    run.metrics.write_text("".join(lines) + lines[-1].replace('"epoch": 4', '"epoch": 5'))
+    assert len(recorded_epochs(run)) == 5
+    if damage == "no file":
+        run.metrics.unlink()
+    else:
+        digit = lines[1].index('"val_elbo": -') + len('"val_elbo": -')
+        changed = lines[1][:digit] + str((int(lines[1][digit]) + 1) % 10) + lines[1][digit + 1 :]
+        run.metrics.write_text("".join([lines[0], *([changed] if damage == "a digit" else []), *lines[2:]]))
+    with pytest.raises(RunError, match=r"metrics\.jsonl: is damaged: it does not fit the checkpoint epoch-0004"):
+        recorded_epochs(run)

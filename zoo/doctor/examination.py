@@ -27,10 +27,10 @@ def require_history(run: RunDirectory) -> None:
 
 
 def history(run: RunDirectory) -> list[dict[str, float]]:
-    """The epochs behind a run, as `metrics.jsonl` has them."""
-    from zoo.training.metrics_file import rows
+    """The epochs behind a run, as `metrics.jsonl` has them. Raises RunError where that was damaged."""
+    from zoo.experiments.continuing import recorded_epochs
 
-    return rows(run.metrics)
+    return recorded_epochs(run)
 
 
 def examine_run(path: Path) -> dict[str, Measured]:

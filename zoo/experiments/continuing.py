@@ -12,8 +12,8 @@ from zoo.experiments.run_directory import RunDirectory, RunError
 from zoo.experiments.same_configuration import check_unchanged
 from zoo.experiments.schema import Experiment
 from zoo.files import replacing
-from zoo.training.checkpoints import DAMAGED, checkpoints, folder_name, read
-from zoo.training.metrics_file import text
+from zoo.training.checkpoints import DAMAGED, STATE, checkpoints, folder_name, read
+from zoo.training.metrics_file import rows, text
 
 # Of a `.keras` file; beside them, Keras knows a folder of assets.
 PARTS = {"config.json", "metadata.json", "model.weights.h5"}
@@ -43,6 +43,26 @@ def has_ended(run: RunDirectory) -> bool:
         return run.metrics.read_text(encoding="utf-8") == text(state["rows"])
     except DAMAGED:
         return False
+
+
+def recorded_epochs(run: RunDirectory) -> list[dict[str, float]]:
+    """The epochs behind a run, as `metrics.jsonl` has them, held against the last checkpoint; without TensorFlow.
+
+    Raises:
+        RunError: the file does not fit the checkpoint: it was damaged.
+    """
+    found = rows(run.metrics)
+    for path in reversed(checkpoints(run.checkpoints)):
+        try:
+            kept = json.loads((path / STATE).read_text(encoding="utf-8"))["rows"]
+        except DAMAGED:
+            continue
+        # A training that runs has a line more until its checkpoint is written.
+        if found[: len(kept)] != kept:
+            anew = f"it is written anew from there by: zoo train --resume {run.path}"
+            raise RunError(f"{run.metrics}: is damaged: it does not fit the checkpoint {path.name}; {anew}")
+        break
+    return found
 
 
 def with_epochs(experiment: Experiment, epochs: int | None) -> Experiment:

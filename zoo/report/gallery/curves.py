@@ -32,12 +32,12 @@ def history(runs: Runs, *, split: str = "", metric: str = METRICS) -> Figure:
     """Metrics against epoch, in training and validation; seeds of one configuration as their mean with a band."""
     import numpy as np
 
+    from zoo.experiments.continuing import recorded_epochs
     from zoo.report import figures
-    from zoo.training.metrics_file import rows as read
 
     if split == "test":
         raise ValueError("split: a history has no 'test'; one of: train, validation")
-    logs = {label: read(run.metrics) for label, run in runs.items()}
+    logs = {label: recorded_epochs(run) for label, run in runs.items()}
     for label, rows in logs.items():
         if not rows:
             path = runs[label].path

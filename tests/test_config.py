@@ -90,7 +90,7 @@ def test_an_unknown_name_gets_the_nearest():
 def test_a_file_that_does_not_parse_names_its_line(tmp_path):
     path = tmp_path / "broken.yaml"
     path.write_text("data:\n  name: digits\nmodel: [unclosed\n", encoding="utf-8")
-    with pytest.raises(ConfigurationError, match=r"broken\.yaml: line 4"):
+    with pytest.raises(ConfigurationError, match=r"broken\.yaml: line 3"):
         configurations.load(path)
 
 

@@ -12,6 +12,9 @@ from PIL import Image
 from zoo import data
 from zoo.data.overlap import overlaps
 from zoo.experiments import configurations
+from zoo.experiments.building import load_split
+from zoo.experiments.run_directory import RunDirectory, RunError
+from zoo.experiments.same_data import check_data, identities, identity
 from zoo.experiments.schema import ConfigurationError
 
 MODEL = {
@@ -102,7 +105,8 @@ def test_unreadable_pictures_can_be_left_out(folder):
     whole = data.load("files", "all[:80%]", path=folder)
     for name in whole.names[:3]:
         (folder / name).write_text("not a picture")
-    with pytest.warns(UserWarning, match="3 of 16 pictures of 'all' cannot be read and are left out"):
+    left_out = "3 of the 16 pictures that were asked for cannot be read and are left out: apes/01.png, "
+    with pytest.warns(UserWarning, match=left_out):
         found = data.load("files", "all[:80%]", path=folder, skip_unreadable=True)
     np.testing.assert_array_equal(found.images, whole.images[3:])
     np.testing.assert_array_equal(found.labels, whole.labels[3:])
@@ -175,6 +179,38 @@ def test_the_projector_gets_the_names(tmp_path):
     assert (
         tmp_path / "projector" / "images.tsv"
     ).read_text() == "label\timage\tfile\nb\t0\tb/1.png\na\t1\ta/odd name.png\n"
+
+
+# ── The data of a run ──
+
+
+def test_a_run_keeps_to_the_data_that_it_was_made_with(folder, tmp_path):
+    own = write(tmp_path / "own.yaml", data={"name": "files", "path": "pictures"}, model=MODEL)
+    experiment = configurations.load(own)
+    splits = {name: load_split(experiment, name) for name in ("train", "validation")}
+    run = RunDirectory.create(tmp_path / "run", experiment, identities(experiment, splits))
+    check_data(run, experiment, {name: load_split(experiment, name) for name in splits})
+    lost = next(folder / name for name in splits["validation"].names)
+    content = lost.read_bytes()
+    lost.unlink()
+    with pytest.raises(
+        RunError, match=r"data\.train had 16 examples when the run was made, and now there are 15: a file"
+    ):
+        check_data(run, experiment, {"train": load_split(experiment, "train")})
+    # One for another leaves the number.
+    lost.with_name("other.png").write_bytes(content)
+    with pytest.raises(RunError, match="and now there are others"):
+        check_data(run, experiment, {name: load_split(experiment, name) for name in splits})
+    lost.with_name("other.png").rename(lost)
+    check_data(run, experiment, {name: load_split(experiment, name) for name in splits})
+
+
+def test_arrays_are_told_by_their_values_and_labels():
+    images = np.arange(24, dtype=np.uint8).reshape(2, 3, 4, 1)
+    found = identity(data.Examples(images, np.array([0, 1])))
+    assert found == identity(data.Examples(images.copy(), np.array([0, 1]))) and found["examples"] == 2
+    others = (data.Examples(images[::-1], np.array([0, 1])), data.Examples(images, np.array([1, 1])))
+    assert all(identity(other) != found for other in (*others, data.Examples(images, None)))
 
 
 # ── Columns ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -291,7 +327,8 @@ def test_the_doctor_reads_every_split(command, folder, tmp_path):
         **{"examples": 1, "left_out": 1, "shape": [6, 6, 1], "classes": 1},
         **{name: json.loads(out)["data"]["splits"]["test"][name] for name in ("low", "high")},
     }
-    assert err == f"zoo: warning: {folder}: 1 of 2 pictures of 'all' cannot be read and are left out\n"
+    left_out = f"1 of the 2 pictures that were asked for cannot be read and are left out: {bad[1]}"
+    assert err == f"zoo: warning: {folder}: {left_out}\n"
 
 
 @pytest.mark.slow

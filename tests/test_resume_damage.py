@@ -55,13 +55,15 @@ def interrupted(whole, tmp_path):
 
 
 def assert_ends_alike(run, whole):
-    """Resumes the run; what was said on the way."""
+    """Resumes the run; what was said on the way, but for where it goes on."""
     path, weights = whole
     found, said = train(run.path, resume=True)
     for mine, theirs in zip(found, weights, strict=True):
         np.testing.assert_array_equal(mine, theirs)
     assert run.metrics.read_bytes() == (path / "metrics.jsonl").read_bytes()
     assert not any("\n" in line for line in said)
+    *said, last = said
+    assert last.startswith(("resuming after epoch ", "from the start: no checkpoint yet"))
     return said
 
 

@@ -74,7 +74,10 @@ def test_a_damaged_evaluation_is_one_line_everywhere(run, command, monkeypatch, 
     monkeypatch.setattr("zoo.cli.app.load_tensorflow", lambda: None)
     run.evaluation.write_text(EVALUATIONS[damage])
     for look in (run.evaluated, lambda: run.figures("test"), lambda: run.left_out("test")):
-        with pytest.raises(RunError, match=r"evaluation\.json: is damaged \(.+\); remove it, .* anew$"):
+        with pytest.raises(
+            RunError,
+            match=r"evaluation\.json: is damaged \(.+\); remove it, .* anew$",
+        ):
             look()
     for arguments in (
         ["report", run.path, "--to", run.path.parent / "report"],
@@ -102,7 +105,9 @@ ENVIRONMENTS = {
 @pytest.mark.parametrize("damage", ENVIRONMENTS)
 def test_a_damaged_environment_is_one_line(run, command, damage):
     run.environment.write_text(ENVIRONMENTS[damage])
-    with pytest.raises(RunError, match=r"environment\.json: is damaged \(.+\); remove it, .* anew$"):
+    with pytest.raises(
+        RunError, match=r"environment\.json: is damaged \(.+\); put it back: it says .* into another run$"
+    ):
         run.read(run.environment)
     code, out, err = command("export", run.path)
     assert (code, out, err.count("\n")) == (2, "", 1), err
@@ -147,9 +152,13 @@ def test_a_figure_that_has_changed_is_damage(run):
     assert set(run.evaluated()) == {"test", "train"}
 
 
+# Hidden folders of other targets, one of which is called `run.more`; a visible one, and one that is not half written.
+OTHERS = (".other.abcdefgh.partial", ".run.more.abcdefgh.partial", "run.abcdefgh.partial", ".run.abcdefgh")
+
+
 def test_what_a_kill_left_of_making_a_run_is_cleared(run):
-    others = [run.path.parent / name for name in (".other.x.partial", ".run2.x.partial", "run.x.partial", ".run.x")]
-    left = [run.path.parent / name for name in (".run.x.partial", ".run.y_9.partial")]
+    others = [run.path.parent / name for name in OTHERS]
+    left = [run.path.parent / name for name in (".run.abcdefgh.partial", ".run.y_9a0b1c.partial")]
     experiment = run.experiment()
     for again in (run.clear, lambda: RunDirectory.create(run.path, experiment)):
         for folder in (*left, *others):

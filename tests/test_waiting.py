@@ -48,7 +48,7 @@ def test_a_row_has_training_and_validation_under_their_names(monkeypatch):
     ]
     assert above.index("training") < names.index("ELBO") < above.index("validation")
     # 2 steps of 64 in a second; the first one, which builds the graph, does not count.
-    assert last == "1 epoch in 20.0 s, 128 images/s"
+    assert last == "1 epoch in 20.0 s, steps at 128 images/s"
 
 
 def test_a_row_has_a_dash_for_what_was_not_measured(monkeypatch):

@@ -136,7 +136,8 @@ def encode(
 ) -> None:
     """Encode images with an exported model."""
     if not (export / "saved_model.pb").is_file():
-        fail(f"{export}: not an export (it has no saved_model.pb)")
+        inside = f"; this run's is {export / 'export'}" if (export / "export" / "saved_model.pb").is_file() else ""
+        fail(f"{export}: not an export (it has no saved_model.pb){inside}")
     if to.is_dir() or not to.absolute().parent.is_dir():
         fail(f"--to {to}: {'is a folder' if to.is_dir() else f'no such folder {to.parent}'}; name a .npz file")
     from zoo.experiments.precheck import check_source

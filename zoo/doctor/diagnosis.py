@@ -180,7 +180,9 @@ def _of_posterior(figures: dict[str, Measured], units: list[Unit]) -> list[str]:
         found.append(f"faint units, active but with a rate below {FAINT} nats: {', '.join(faint)}")
     if active > 0 and (dead := [str(unit.number) for unit in sorted(units) if unit.state == "dead"]):
         found.append(f"dead units: {', '.join(dead)}")
-    found.append(f"mutual information {information:.4g} nats, of at most log n = {math.log(n):.2f} for {n:,} images")
+    found.append(
+        f"mutual information {information:.4g} nats, of at most log n = {math.log(n):.2f} for {n:,} test images"
+    )
     if math.log(n) - information < CEILING:
         found.append("that is the ceiling of the estimate: the codes may know more, and more images would show it")
     best = units[0]
@@ -208,6 +210,12 @@ def _of_training(verdict: Verdict, history: History) -> list[str]:
     if verdict == "collapsed" and history.lost:
         best = max(history.measured, key=lambda row: row[2])
         found.append(f"the codes knew more: {best[2]:.2f} nats after epoch {best[0]} (validation images)")
-    if history.rising and verdict not in ("healthy", "diverged"):
+    if history.measured and verdict in ("healthy", "partial") and _low(*history.measured[-1][1:]):
+        _, active, information = history.measured[-1]
+        found.append(
+            f"on the validation images the training last measured {information:.2f} nats and {active} active units, "
+            "a symptom of collapse: the two sets disagree, so look again with more images or after more epochs"
+        )
+    if history.rising and verdict != "diverged":
         found.append("the ELBO of the validation images still rose in the last epoch: training had not ended its work")
     return found

@@ -48,7 +48,9 @@ def find(name: str, beside: Path = Path()) -> Path:
     for path in (shipped, beside / Path(name).expanduser()):
         if path.is_file():
             return path
-    raise ConfigurationError(f"{name}: no such configuration or file; {nearest(name, names())}")
+    given = beside / Path(name).expanduser()
+    near = [str(path.relative_to(beside)) for path in given.parent.glob("*.y*ml")] if given.parent.is_dir() else []
+    raise ConfigurationError(f"{name}: no such configuration or file; {nearest(name, [*names(), *near])}")
 
 
 def parse(path: Path) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from zoo.experiments.finished import load_model
 from zoo.experiments.measures import Measured, Subject, groups_to_measure
 from zoo.experiments.run_directory import RunDirectory
 from zoo.experiments.run_files import CHECKSUM, LEFT_OUT, checksum
+from zoo.experiments.same_data import check_data
 from zoo.files import replacing
 from zoo.metrics.names import PROBES
 from zoo.models.vae import VAE
@@ -145,6 +146,7 @@ def evaluate(path: Path, split: str = "test", **arguments: Any) -> tuple[dict[st
     experiment, model = run.experiment(), load_model(run)
     held_out = load_split(experiment, split)
     train = held_out if split == "train" else load_split(experiment, "train")
+    check_data(run, experiment, {"train": train})
 
     def validation() -> data.Examples:
         return held_out if split == "validation" else load_split(experiment, "validation")

@@ -17,6 +17,7 @@ from zoo.experiments.continuing import adopt, is_whole
 from zoo.experiments.finished import save_model
 from zoo.experiments.run_directory import RunDirectory, RunError
 from zoo.experiments.same_configuration import check_unchanged, values
+from zoo.experiments.same_data import check_data, identities
 from zoo.experiments.schema import Experiment
 from zoo.models.vae import VAE
 from zoo.training import callbacks, metrics_file
@@ -76,8 +77,11 @@ def train(
         domain = feature_domain(experiment, examples)
         model = build_model(experiment, shape, steps, len(examples.images), domain)
     _check(model, experiment, {"train": examples, "validation": held_out}, announce)
-    if not resume:
-        RunDirectory.create(run.path, experiment)
+    splits = {"train": examples, "validation": held_out}
+    if resume:
+        check_data(run, experiment, splits)
+    else:
+        RunDirectory.create(run.path, experiment, identities(experiment, splits))
     with run.locked():
         run.diverged.unlink(missing_ok=True)
         with scope():

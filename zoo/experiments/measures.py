@@ -231,6 +231,8 @@ def probe(subject: Subject, name: str) -> dict[str, Measured]:
         neighbours = min(200, n)
         value = metrics.knn_accuracy(*codes, neighbours=neighbours)
         note = f"{neighbours} neighbours among {n:,} training codes"
+        if neighbours > np.unique(train.labels, return_counts=True)[1].max():
+            note += ", more than any class has: of little meaning"
     else:
         accuracy: dict[str, tuple[Callable[..., float], str]] = {
             "linear": (metrics.linear_accuracy, "logistic regression"),

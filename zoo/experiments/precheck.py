@@ -54,9 +54,13 @@ def check_source(given: str) -> None:
         name, _, _ = given.removeprefix("tfds:").rpartition("/")
         if name:
             source(name)
+        return
     # FILE.npz:NAME is a split of a file.
-    elif not Path(given).exists() and not Path(given.rpartition(":")[0] or given).exists():
+    path = Path(given) if Path(given).exists() else Path(given.rpartition(":")[0] or given)
+    if not path.exists():
         raise ValueError(f"{given} does not exist")
+    if not path.is_dir() and path.suffix.lower() not in (".npy", ".npz", TABLE):
+        raise ValueError(f"{given} is neither a .npy, .npz or .csv file, nor a folder of pictures")
 
 
 def _sizes(path: Path) -> Mapping[str, int]:

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -73,8 +73,15 @@ class RunDirectory:
         self.lock = path / ".lock"
 
     @classmethod
-    def create(cls, path: Path, experiment: Experiment) -> RunDirectory:
+    def create(
+        cls, path: Path, experiment: Experiment, data: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> RunDirectory:
         """Makes the directory of a new run, whole or not at all.
+
+        Args:
+            path: of the directory.
+            experiment: the configuration.
+            data: what tells the examples of its splits, as `same_data.identities` gives it.
 
         Raises:
             RunError: it exists, or cannot be written.
@@ -85,7 +92,8 @@ class RunDirectory:
             with replacing(path) as sibling:
                 sibling.mkdir()
                 (sibling / run.config.name).write_text(dump(experiment), encoding="utf-8")
-                begun = {"modules": experiment.modules(), "configuration": values(experiment.resolved())}
+                begun: dict[str, Any] = {"modules": experiment.modules(), "data": dict(data or {})}
+                begun["configuration"] = values(experiment.resolved())
                 text = json.dumps({**environment(), **begun}, indent=2) + "\n"
                 (sibling / run.environment.name).write_text(text, encoding="utf-8")
                 if path.exists():
@@ -138,7 +146,14 @@ class RunDirectory:
             else:
                 stat = self.config.stat()
                 found = _configuration(self.config, (stat.st_mtime_ns, stat.st_size, stat.st_ino))
-            check_unchanged(self.config, found, self.read(self.environment).get("configuration", {}))
+            try:
+                known = self.read(self.environment)
+            except RunError:
+                # What is to be trained or measured needs it; what is only read is not hidden by it.
+                if resolve:
+                    raise
+                known = {}
+            check_unchanged(self.config, found, known.get("configuration", {}))
             return found
 
     def other_version(self) -> str | None:
@@ -234,7 +249,7 @@ class RunDirectory:
         try:
             return run_files.read(schema, file)
         except ValueError as error:
-            remedy = "remove it, and measure anew what it held: zoo evaluate"
+            remedy = "remove it, and zoo evaluate measures what it held anew"
             if file == self.environment:
                 remedy = "put it back: it says with which values the run was made; without it, train into another run"
             raise RunError(f"{file}: is damaged ({error}); {remedy}") from None

@@ -60,8 +60,15 @@ class Evaluation(_File):
     sha256: str | None = None
 
 
+class Identity(_File):
+    """What tells the examples of a split."""
+
+    examples: int
+    sha256: str
+
+
 class Environment(_File):
-    """Versions, the machine's kind, the folders of modules from outside the zoo, the configuration at the start."""
+    """Versions, the machine's kind, the folders of modules from outside the zoo, and what the run was made with."""
 
     __pydantic_extra__: dict[str, JsonValue]
     zoo: str | None = None
@@ -71,6 +78,7 @@ class Environment(_File):
     tensorflow_probability: str = Field("", alias="tensorflow-probability")
     modules: dict[str, str] = Field(default_factory=dict)
     configuration: dict[str, JsonValue] = Field(default_factory=dict)
+    data: dict[str, Identity] = Field(default_factory=dict)
 
 
 def read(schema: type[Evaluation] | type[Environment], path: Path) -> dict[str, Any]:

@@ -51,7 +51,7 @@ class Data(Section):
         if self.name == "files" and not self.path:
             raise ValueError("path: missing; the data set 'files' needs the path of an array file or a folder")
         if self.name != "files" and self.path:
-            raise ValueError(f"path: only the data set 'files' takes one, not {self.name!r}")
+            raise ValueError(f"path: is for `name: files`, and the data set here is {self.name!r}")
         if self.labels is not None and self.labels not in found.labels:
             raise ValueError(f"labels: {self.name} has no {self.labels!r}; {nearest(self.labels, found.labels)}")
         for split in ("train", "validation", "test"):

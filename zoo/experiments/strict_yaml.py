@@ -30,7 +30,7 @@ def load(text: str) -> Any:
         _measure(node, {}, ())
         return loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
-        raise ValueError(_at(error.problem_mark, str(error.problem))) from None
+        raise ValueError(_at(error.problem_mark, str(error.problem), text)) from None
     except yaml.YAMLError as error:
         raise ValueError(f"not YAML text: {str(error).splitlines()[0]}") from None
     except (ValueError, LookupError, AttributeError, TypeError) as error:
@@ -106,5 +106,6 @@ def _check_keys(keys: list[yaml.Node]) -> None:
             seen.add((key.tag, key.value))
 
 
-def _at(mark: yaml.Mark | None, problem: str) -> str:
-    return f"line {mark.line + 1}: {problem}" if mark else problem
+def _at(mark: yaml.Mark | None, problem: str, text: str) -> str:
+    # libyaml places an end that comes too early behind the last line.
+    return f"line {min(mark.line + 1, text.rstrip().count(chr(10)) + 1)}: {problem}" if mark else problem

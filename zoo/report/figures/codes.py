@@ -18,7 +18,7 @@ from zoo.report.figures.canvas import DENSE, MARKERS, colours, legend, panels, s
 PROJECTIONS = ("tsne", "pca")
 # More names of classes would cover the page, longer ones the dots: those stand in the legend alone.
 _NAMED = 62
-_SHORT = 12
+_SHORT = 6
 _SIDE = 4.6
 _LAYERS = 8
 _PRIOR_DASHES: tuple[Any, Any] = ("-", "--")

@@ -136,7 +136,7 @@ class Progress(keras.callbacks.Callback):
         seconds = time.perf_counter() - self.began_training
         speed = self._speed(self.steps_done, self.stepping)
         epochs = "1 epoch" if self.done == 1 else f"{self.done} epochs"
-        self._print(f"{epochs} in {_duration(seconds)}{', ' if speed else ''}{speed}")
+        self._print(f"{epochs} in {_duration(seconds)}{f', steps at {speed}' if speed else ''}")
 
     def stop(self) -> None:
         """Takes the bars away where the training ended with an error."""

@@ -284,3 +284,22 @@ def test_tensorboard_shows_the_methods_of_a_combination_as_one_word(tmp_path):
     assert shown["model.method"].string_value == "consistency+iwae"
     assert shown["model.beta"].number_value == 0.5
     assert set(shown) == {"model.method", "model.beta"}
+
+
+def test_the_alarm_waits_while_codes_are_still_learnt():
+    def sounded(information, rates, steps=(1000,) * 9, patience=2):
+        said = []
+        alarm = callbacks.CollapseAlarm(patience=patience, announce=said.append)
+        for epoch, (nats, rate, step) in enumerate(zip(information, rates, steps, strict=False)):
+            alarm.on_epoch_end(epoch, {**logs_of(5, nats), "val_rate": rate, "step": step})
+        return bool(said)
+
+    nought = [0.01] * 4
+    assert sounded([0.1, 0.1, 0.1, 0.1], nought)
+    # Information, or the rate, grows by more than a twentieth each time.
+    assert not sounded([0.1, 0.2, 0.3, 0.4], nought) and not sounded([0.1] * 4, [0.1, 0.2, 0.3, 0.4])
+    assert sounded([0.1, 0.101, 0.102, 0.103], nought)
+    # Few steps and a rate that is not nought; but not where the codes knew more before.
+    early = (18, 36, 54, 72)
+    assert not sounded([0.1] * 4, [0.5] * 4, early) and sounded([0.1] * 4, nought, early)
+    assert sounded([3.0, 0.1, 0.2, 0.3], [0.5] * 4, early)

@@ -76,7 +76,9 @@ class CollapseAlarm(keras.callbacks.Callback):
     def _learning(self, logs: dict[str, Any]) -> bool:
         """Whether it is *not yet* rather than *no longer*."""
         # The rows of earlier epochs, which a resumed run shows again, say of which step they are.
-        step = logs.get("step", getattr(self.model, "step", None))
+        step = logs.get("step")
+        if step is None and hasattr(self.model, "step"):
+            step = self.model.step.numpy()
         if were_lost(self.information):
             return False
         early = is_early(None if step is None else int(step), self.rates[-1])

@@ -346,3 +346,11 @@ def test_a_shell_completes_commands_and_configurations():
             [sys.executable, "-c", code], env={**os.environ, **asked}, capture_output=True, text=True, check=False
         )
         assert known in done.stdout.split()
+
+
+def test_an_interruption_is_said(command, monkeypatch):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("zoo.cli.listing.listing", interrupt)
+    assert command("list") == (130, "", "zoo: interrupted\n")

@@ -46,6 +46,7 @@ def _options(
     """Regularised variational auto-encoders: train, watch, evaluate, export, encode."""
 
 
+_INTERRUPTED = 130
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
 Run = Annotated[Path, typer.Argument(help="The directory of a run.", show_default=False)]
 
@@ -116,7 +117,11 @@ def main() -> None:
     if len(sys.argv) == 1:
         sys.argv.append("--help")
     try:
-        raise SystemExit(app(standalone_mode=False) or 0)
+        code = app(standalone_mode=False) or 0
+        if code == _INTERRUPTED:
+            # Typer makes an exit code of Ctrl-C, and says nothing.
+            fail("interrupted", code)
+        raise SystemExit(code)
     except (ConfigurationError, RunError, ValueError) as error:
         if os.environ.get("ZOO_TRACEBACK"):
             raise
@@ -124,7 +129,7 @@ def main() -> None:
     except OSError as error:
         fail(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "))
     except typer.Abort:
-        fail("interrupted", 130)
+        fail("interrupted", _INTERRUPTED)
     except Exception as error:
         # Typer's errors about arguments, and TensorFlow's about memory, are a user's too; the rest is ours.
         if hasattr(error, "format_message"):

@@ -61,7 +61,7 @@ def test_the_same_seed_gives_the_same_weights():
 
 def test_a_place_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match="cannot be made: .* is not a folder"):
+    with pytest.raises(RunError, match=r"cannot be made: .* is not a folder"):
         experiments.train(load(), RunDirectory(tmp_path / "file" / "run"), quiet=True)
 
 

@@ -59,13 +59,14 @@ def evaluate(
     quiet: Quiet = False,
 ) -> None:
     """Measure a trained run on a split."""
-    from zoo.experiments.measures import groups_to_measure
     from zoo.experiments.run_directory import RunDirectory
 
     directory = RunDirectory.open(run)
     directory.require_model()
     if split not in ("train", "validation", "test"):
         fail(f"--split: no {split!r}; one of: train, validation, test")
+    from zoo.experiments.measures import groups_to_measure
+
     chosen = tuple(name.strip() for name in metrics.split(",")) if metrics else ()
     groups_to_measure(chosen, nll_samples)
     if prior_variance is not None and not 0 < prior_variance < float("inf"):

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 import os
-import platform
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,10 @@ CHECKSUM = "sha256"
 
 def environment() -> dict[str, Any]:
     """Versions and the machine's kind, for `environment.json`."""
+    # They take a while to import, which a command that is answered with a mistake should not wait for.
+    import importlib.metadata
+    import platform
+
     from zoo import __version__
 
     return {

@@ -148,15 +148,9 @@ def _configuration(name: str, changes: list[str], steps: int, as_json: bool) -> 
     from zoo.doctor.outlook import foresee, to_keep, verdict
     from zoo.doctor.rehearsal import cures, rehearse
     from zoo.doctor.survey import survey
-    from zoo.experiments.building import build_model, feature_domain
 
     with _waiting(f"reading the {experiment.data.kind} of all splits"):
         surveyed, training = survey(experiment)
-    with _waiting("building the model"):
-        # Refuses images that the network does not take.
-        count = len(training.images)
-        steps = max(1, count // experiment.train.batch_size)
-        build_model(experiment, training.images.shape[1:], steps, count, feature_domain(experiment, training))
     with _waiting(f"looking at the training {experiment.data.kind}"):
         outlook = foresee(experiment, training)
     commands = to_keep(outlook, name, changes)

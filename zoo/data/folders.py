@@ -106,11 +106,11 @@ class ImageFolder:
         if not kept:
             raise ValueError(f"{self._path}: none of the {len(wanted)} pictures of {split!r} can be read")
         if left_out := len(wanted) - len(kept):
-            lost = [self._name(listing.files[row]) for row in wanted if int(row) not in {*kept}]
+            lost = [self._name(listing.files[row]) for row in np.setdiff1d(wanted, kept)]
             more = f", and {left_out - _NAMED} more" if left_out > _NAMED else ""
             warnings.warn(
                 f"{self._path}: {left_out} of the {len(wanted)} pictures that were asked for cannot be read and are "
-                f"left out: {', '.join(sorted(lost)[:_NAMED])}{more}",
+                f"left out: {', '.join(lost[:_NAMED])}{more}",
                 stacklevel=2,
             )
         names = np.array([self._name(listing.files[row]) for row in kept])

@@ -59,7 +59,7 @@ def recorded(run: RunDirectory) -> Diagnosis | None:
     """The diagnosis of a finished run by what its evaluation holds already; None where that lacks a figure.
 
     Raises:
-        RunError: a damaged evaluation.
+        RunError: a damaged evaluation, or a history that does not fit its checkpoint.
     """
     from zoo.experiments.measures import Measured
 

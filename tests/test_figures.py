@@ -440,6 +440,9 @@ def test_a_history_is_drawn_without_tensorflow(trained, tmp_path):
 def test_a_history_is_that_of_the_file_and_seeds_are_one_line(trained):
     runs = labelled([trained / name for name in ("vae-seed0", "vae-seed1", "noise-seed0")])
     assert same_but_for_seed(runs) == {"vae (2 seeds)": ["vae-seed0", "vae-seed1"], "noise-seed0": ["noise-seed0"]}
+    # As reports call the seeds of a row.
+    called = {"VAE, seed 0": runs["vae-seed0"], "VAE, seed 1": runs["vae-seed1"]}
+    assert same_but_for_seed(called) == {"VAE (2 seeds)": [*called]}
     rows = {label: [json.loads(line) for line in found.metrics.open()] for label, found in runs.items()}
     held_out, training, noise = (
         plot("history", runs, **options).axes[0]

@@ -31,9 +31,17 @@ class RunError(RuntimeError):
 
 
 @functools.lru_cache(maxsize=4096)
-def _configuration(path: Path, _written: tuple[int, ...]) -> Experiment:
-    """A run's configuration, read again only where its file has changed: commands on many runs ask for it often."""
-    return load(path, resolve=False)
+def _configuration(path: Path, _written: tuple[tuple[int, ...], ...]) -> Experiment:
+    """A run's configuration, read again only where a file has changed: commands on many runs ask for it often."""
+    return RunDirectory(path).checked_experiment(resolve=False)
+
+
+def _written(file: Path) -> tuple[int, ...]:
+    """What changes when a file is written; nothing where there is none."""
+    with suppress(FileNotFoundError):
+        found = file.stat()
+        return found.st_mtime_ns, found.st_size, found.st_ino
+    return ()
 
 
 class RunDirectory:
@@ -141,20 +149,22 @@ class RunDirectory:
             ConfigurationError: it is damaged, or was changed.
         """
         with self.loading():
-            if resolve or not self.config.is_file():
-                found = load(self.config, resolve=resolve)
-            else:
-                stat = self.config.stat()
-                found = _configuration(self.config, (stat.st_mtime_ns, stat.st_size, stat.st_ino))
-            try:
-                known = self.read(self.environment)
-            except RunError:
-                # What is to be trained or measured needs it; what is only read is not hidden by it.
-                if resolve:
-                    raise
-                known = {}
-            check_unchanged(self.config, found, known.get("configuration", {}))
-            return found
+            if resolve:
+                return self.checked_experiment(resolve=True)
+            return _configuration(self.path, (_written(self.config), _written(self.environment)))
+
+    def checked_experiment(self, *, resolve: bool) -> Experiment:
+        """As `experiment`, read from the files whether they have changed or not."""
+        found = load(self.config, resolve=resolve)
+        try:
+            known = self.read(self.environment)
+        except RunError:
+            # What is to be trained or measured needs it; what is only read is not hidden by it.
+            if resolve:
+                raise
+            known = {}
+        check_unchanged(self.config, found, known.get("configuration", {}))
+        return found
 
     def other_version(self) -> str | None:
         """The version of the zoo that wrote the run, where it is not this one (and is known)."""

@@ -95,8 +95,6 @@ def _illustrations(plan: Plan, announce: Announce) -> list[Illustration]:
             if figure.plot in OF_ONE:
                 rows = {name: group[:1] for name, group in list(rows.items())[:1]}
                 runs = seed_labels(rows)
-            elif figure.plot == "history":  # which puts seeds together itself
-                runs = {f"{row} seed {run.experiment().train.seed}": run for row, each in rows.items() for run in each}
             if runs:
                 caption = f"{figure.caption} ({data})" if several else figure.caption
                 images = images_of(figure.plot, figure.options) or watched_images(rows)

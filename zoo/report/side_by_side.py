@@ -18,6 +18,7 @@ from zoo.report.illustrating import (
     illustration,
     rate_per_unit,
     rests_on,
+    seed_labels,
     watched_images,
 )
 from zoo.report.reading import add_run
@@ -125,14 +126,8 @@ def _row(name: str, data: str, runs: list[RunDirectory]) -> Row:
 def _history(rows: RowRuns, announce: Announce) -> list[Illustration]:
     """Information against the epoch, of all seeds."""
     shown = first_of(rows, None)
-    # The figure puts seeds together by what their labels share.
-    runs = {
-        name if len(group) == 1 else f"{name} seed {run.experiment().train.seed}": run
-        for name, group in shown.items()
-        for run in group
-    }
     caption = f"Information against the epoch, means over seeds: {rests_on(shown, watched_images(shown), rows)}."
-    return illustration("history", "history", runs, caption, announce)
+    return illustration("history", "history", seed_labels(shown), caption, announce)
 
 
 def _likelihoods(rows: list[Row]) -> list[str]:

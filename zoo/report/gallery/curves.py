@@ -12,7 +12,6 @@ from zoo.report.gallery.runs import (
     Runs,
     chosen,
     data_in_short,
-    experiment_of,
     model_of,
     posteriors_of,
     same_but_for_seed,
@@ -49,7 +48,7 @@ def history(runs: Runs, *, split: str = "", metric: str = METRICS) -> Figure:
         if not any(name in found for found in drawn.values()):
             known = {name for each in drawn for name in _known(logs, each)}
             raise ValueError(f"metric: no {name!r} in the {split or 'run'}'s history; {nearest(name, known)}")
-    watched = [experiment_of(run).watch.images for run in runs.values()]
+    watched = [run.experiment().watch.images for run in runs.values()]
     n = max(watched)
     bounds = {"mutual_information": (f"log {n} = {np.log(n):.2f}", float(np.log(n)))}
     units = {name: named(name).unit for name in metrics}

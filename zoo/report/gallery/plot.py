@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.parameters import nearest
 from zoo.report.gallery import codes, curves, images
-from zoo.report.gallery.runs import Runs, data_set, experiment_of, labelled
+from zoo.report.gallery.runs import Runs, data_set, labelled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -93,7 +93,7 @@ def check(name: str, runs: Runs, **options: Any) -> None:
         raise ValueError(f"plot: {name} needs the directory of a run")
     if len(runs) > 1 and name in OF_ONE:
         raise ValueError(f"plot: {name} is drawn of one run, got {len(runs)}: {', '.join(runs)}")
-    data_sets = {label: data_set(experiment_of(run).data) for label, run in runs.items()}
+    data_sets = {label: data_set(run.experiment().data) for label, run in runs.items()}
     if len({*data_sets.values()}) > 1:
         listed = ", ".join(f"{label} ({data})" for label, data in data_sets.items())
         raise ValueError(f"plot: the runs are of different data sets, to be drawn apart: {listed}")

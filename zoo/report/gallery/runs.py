@@ -46,16 +46,6 @@ def labelled(paths: Sequence[Path]) -> dict[str, RunDirectory]:
     return {label: RunDirectory.open(path) for label, path in zip(labels, paths, strict=True)} if paths else {}
 
 
-@functools.lru_cache(maxsize=4096)
-def _experiment(path: Path, written: int) -> Experiment:
-    return RunDirectory(path).experiment()
-
-
-def experiment_of(run: RunDirectory) -> Experiment:
-    """The configuration of a run, read again only where its file has changed: reading a thousand takes seconds."""
-    return _experiment(run.path, run.config.stat().st_mtime_ns)
-
-
 def data_set(data: Data) -> str:
     """What a run's images are, but for the splits: runs that differ in it cannot be compared."""
     traits = (data.path, data.size and f"size {data.size}", data.channels and f"channels {data.channels}")
@@ -67,12 +57,12 @@ def same_but_for_seed(runs: Runs) -> dict[str, list[str]]:
     """Labels of runs whose configurations differ in the seed alone, under what the labels have in common."""
     alike: dict[str, list[str]] = {}
     for label, run in runs.items():
-        alike.setdefault(experiment_of(run).fingerprint(), []).append(label)
+        alike.setdefault(run.experiment().fingerprint(), []).append(label)
     named = {}
     for labels in alike.values():
         equal = itertools.takewhile(lambda letters: len({*letters}) == 1, zip(*labels, strict=False))
         prefix = "".join(letters[0] for letters in equal)
-        common = re.sub(r"[-_/. ]*(seed)?[-_/. ]*\d*$", "", prefix) or labels[0]
+        common = re.sub(r"[-_/., ]*(seed)?[-_/. ]*\d*$", "", prefix) or labels[0]
         name = labels[0] if len(labels) == 1 else f"{common} ({len(labels)} seeds)"
         named[", ".join(labels) if name in named else name] = labels
     return named
@@ -105,13 +95,13 @@ def chosen(runs: Runs, split: str, images: int, seed: int) -> Examples:
     """At most so many examples of the first run's split, in an order that the seed decides."""
     import numpy as np
 
-    found = _split(experiment_of(next(iter(runs.values()))).data, split)
+    found = _split(next(iter(runs.values())).experiment().data, split)
     return found.take(np.random.default_rng(seed).permutation(len(found.images))[:images])
 
 
 def data_in_short(runs: Runs) -> str:
     """The data set of runs for a figure, which others see: of a path its last part alone."""
-    data = experiment_of(next(iter(runs.values()))).data
+    data = next(iter(runs.values())).experiment().data
     return data_set(data.model_copy(update={"path": Path(data.path).name}) if data.path else data)
 
 

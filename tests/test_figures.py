@@ -20,6 +20,7 @@ from zoo.data import load
 from zoo.experiments import configurations
 from zoo.experiments.run_directory import RunDirectory, RunError
 from zoo.report import figures
+from zoo.report.figures.curves import MOST_NAMED
 from zoo.report.gallery.curves import information_by_size
 from zoo.report.gallery.plot import FIGURES, plot
 from zoo.report.gallery.runs import data_set, labelled, model_of, same_but_for_seed, sample
@@ -435,6 +436,16 @@ def test_a_history_is_drawn_without_tensorflow(trained, tmp_path):
     words = ["plot", "history", str(trained / "vae-seed0"), "--to", str(tmp_path / "history.png")]
     subprocess.run([sys.executable, "-c", code, *words], check=True, capture_output=True)
     assert (tmp_path / "history.png").is_file()
+
+
+def test_a_legend_names_as_many_lines_as_can_be_told_apart():
+    line = np.arange(1, 3), np.ones(2)
+    figure = figures.history({"rate": {f"run {k}": [line] for k in range(1, MOST_NAMED + 1001)}})
+    assert len(figure.axes[0].get_lines()) == MOST_NAMED + 1000
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert texts == [f"run {k}" for k in range(1, MOST_NAMED + 1)] + ["and 1,000 more", "validation"]
+    whole = figures.history({"rate": {f"run {k}": [line] for k in range(MOST_NAMED)}})
+    assert len(whole.legends[0].get_texts()) == MOST_NAMED + 1
 
 
 def test_a_history_is_that_of_the_file_and_seeds_are_one_line(trained):

@@ -35,7 +35,7 @@ def plot(
     list_: Annotated[bool, typer.Option("--list", help="Which figures there are.")] = False,
 ) -> None:
     """Draw a figure of one or several runs."""
-    from zoo.domains.pictures import figure_ending
+    from zoo.report.endings import figure_ending
     from zoo.report.gallery import plot as gallery
 
     if list_ or figure is None:

@@ -24,12 +24,15 @@ def report(
 ) -> None:
     """Put runs side by side: report.html, .md, .csv and .tex."""
     from zoo.experiments.run_directory import RunDirectory
-    from zoo.report.side_by_side import check, side_by_side
-    from zoo.report.writers.folder import check_replaceable, write
+    from zoo.report.comparable import check_comparable
+    from zoo.report.writers.folder import check_replaceable
 
     directories = [RunDirectory.open(run) for run in runs]
-    check(directories)
+    check_comparable(directories)
     check_replaceable(to)
+    from zoo.report.side_by_side import side_by_side
+    from zoo.report.writers.folder import write
+
     write(side_by_side(directories, _command(), say), to)
     print(to / "report.html")
 

@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-ENDINGS = ("png", "svg", "pdf")
-
 
 def grid(images: np.ndarray, columns: int | None = None, margin: int = 1) -> np.ndarray:
     """Lays images out in rows.
@@ -53,17 +51,3 @@ def save_png(image: np.ndarray, path: Path, scale: int = 2) -> None:
     """Writes uint8 [h, w, c] as a PNG, each pixel `scale` wide."""
     picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
     picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST).save(path)
-
-
-def figure_ending(path: Path) -> str:
-    """`png`, `svg` or `pdf`, by the name of a figure's file.
-
-    Raises:
-        ValueError: another ending.
-    """
-    ending = path.suffix.lower().removeprefix(".")
-    if ending not in ENDINGS:
-        raise ValueError(
-            f"{path}: a figure is written as .{', .'.join(ENDINGS)}, not as {path.suffix or 'a file without ending'}"
-        )
-    return ending

@@ -42,13 +42,13 @@ def environment() -> dict[str, Any]:
 
 class _File(BaseModel):
     # A later version of the zoo may write more.
-    model_config = ConfigDict(extra="allow", strict=True, populate_by_name=True)
+    model_config = ConfigDict(extra="allow", strict=True, populate_by_name=True, defer_build=True)
 
 
 class StoredFigure(Figure):
     """A figure of an evaluation; what a later version of the zoo adds to it is passed over."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, defer_build=True)
 
 
 class Evaluation(_File):

@@ -6,7 +6,6 @@ Nothing here imports TensorFlow.
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 import platform
 from pathlib import Path
@@ -26,7 +25,7 @@ _Number = Annotated[float, Field(allow_inf_nan=False, strict=True)]
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Figure(_Record):
@@ -69,6 +68,8 @@ class DataSet(_Record):
 
 def versions() -> dict[str, str]:
     """The versions in use: of Python, the zoo and the packages that a model is made of."""
+    import importlib.metadata
+
     from zoo.version import __version__
 
     installed = {name: importlib.metadata.version(name) for name in PACKAGES}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime
 
-from zoo.experiments.run_directory import RunDirectory, RunError
+from zoo.experiments.run_directory import RunDirectory
 from zoo.experiments.run_files import environment
 from zoo.metrics.names import named
 from zoo.report import naming
 from zoo.report.columns import Column
+from zoo.report.comparable import check_comparable
 from zoo.report.content import Illustration, Report, Row
 from zoo.report.illustrating import (
     Announce,
@@ -52,28 +53,6 @@ def columns_of(rows: list[Row]) -> list[Column]:
     return [*common, *(column.model_copy(update={"group": _RARE}) for column in rare)]
 
 
-def check(runs: list[RunDirectory]) -> None:
-    """Raises what `side_by_side` would, before anything heavy is imported."""
-    if len({run.path.resolve() for run in runs}) < len(runs):
-        raise RunError("a report names each run once")
-    configurations: dict[tuple[str, int], RunDirectory] = {}
-    for run in runs:
-        run.require_model()
-        same = run.experiment().fingerprint(), run.experiment().train.seed
-        if same in configurations:
-            raise RunError(f"{run.path}: is the same run as {configurations[same].path}, seed included: it counts once")
-        configurations[same] = run
-        if not run.figures("test"):
-            raise RunError(f"{run.path}: has not been evaluated; first: zoo evaluate {run.path}")
-        mine, theirs = runs[0].experiment().data, run.experiment().data
-        for key in ("name", "path", "test", "size", "channels", "binarize", "labels"):
-            if getattr(mine, key) != getattr(theirs, key):
-                raise RunError(
-                    f"a report is of one data set: data.{key} is {getattr(mine, key)!r} in {runs[0].path}, "
-                    f"{getattr(theirs, key)!r} in {run.path}"
-                )
-
-
 def side_by_side(runs: list[RunDirectory], command: str, announce: Announce) -> Report:
     """Puts the evaluations of finished runs side by side.
 
@@ -85,7 +64,7 @@ def side_by_side(runs: list[RunDirectory], command: str, announce: Announce) -> 
     Raises:
         RunError: a run without a model or evaluation, runs of different data sets, or one run twice.
     """
-    check(runs)
+    check_comparable(runs)
     groups: dict[str, list[RunDirectory]] = {}
     for run in runs:
         groups.setdefault(run.experiment().fingerprint(), []).append(run)

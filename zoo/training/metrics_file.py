@@ -13,7 +13,7 @@ from zoo.files import replacing
 class _Row(BaseModel):
     """A line: the epoch, and a number for each name."""
 
-    model_config = ConfigDict(extra="allow", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
     __pydantic_extra__: dict[str, float]
     epoch: int = Field(ge=1)
 

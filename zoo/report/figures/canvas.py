@@ -14,8 +14,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from zoo.domains.pictures import figure_ending
 from zoo.files import replacing
+from zoo.report.endings import figure_ending
 
 MARKERS = "os^DvPX*<>"
 _DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (6, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (8, 3)), (0, (1, 2)))

@@ -17,6 +17,8 @@ from zoo.report.figures.canvas import bare, legend, line_marks, panels
 Series = tuple[np.ndarray, np.ndarray]
 # Metric → label of a configuration → a series for each of its seeds.
 Curves = Mapping[str, Mapping[str, Sequence[Series]]]
+# So many lines have a name in the legend; nobody tells more of them apart.
+MOST_NAMED = 40
 
 # What tells held-out examples from training ones, in grey too.
 _SPLITS: dict[str, dict[str, Any]] = {
@@ -89,11 +91,13 @@ def _line(axis: Axes, x: np.ndarray, values: np.ndarray, label: str, mark: dict)
 
 
 def _legend(figure: Figure, axes: Sequence[Axes], more: Mapping[str, Any] | None = None) -> None:
-    """One for all panels, below them: their lines, each once, the band, and more."""
+    """One for all panels, below them: their lines, each once, as far as they can be told apart; the band; and more."""
     handles: dict[str, Any] = {}
     for axis in axes:
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
+    if (left := len(handles) - MOST_NAMED) > 0:
+        handles = dict(list(handles.items())[:MOST_NAMED]) | {f"and {left:,} more": Line2D([], [], linestyle="")}
     handles |= more or {}
     if any(axis.collections for axis in axes):
         handles["from least to greatest"] = Patch(color="0.5", alpha=0.3, linewidth=0)

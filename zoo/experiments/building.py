@@ -12,11 +12,13 @@ from zoo import data, likelihoods, models, networks
 from zoo.data.overlap import overlaps
 from zoo.experiments.schema import Experiment
 from zoo.experiments.sections import PlayerOptimizer, Train
+from zoo.metrics.names import named
 from zoo.models.combination import combine
 from zoo.models.vae import VAE
 from zoo.training import schedules
 from zoo.training.live import Live
 from zoo.training.players import MAIN
+from zoo.training.selection import REDUCTIONS
 
 if TYPE_CHECKING:
     from zoo.domains import Domain, Features
@@ -47,7 +49,9 @@ def build_optimizer(train: Train, steps_per_epoch: float, player: str = MAIN) ->
 
 
 class Plateau(keras.callbacks.ReduceLROnPlateau):
-    """Lowers the learning rate when the training loss stops falling, once the warm-up, which raises it, is over.
+    """Lowers the learning rate when a figure stops becoming better, once the warm-up, which raises the loss, is over.
+
+    It logs how often it has done so (`rate_reductions`), so that a training can end with one of them.
 
     Args:
         warm_up: epochs that do not count.
@@ -57,22 +61,33 @@ class Plateau(keras.callbacks.ReduceLROnPlateau):
     def __init__(self, warm_up: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.warm_up = warm_up
+        self.reductions = 0
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Forgets everything, as Keras's does."""
+        super().on_train_begin(logs)
+        self.reductions = 0
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """As Keras's, but for the epochs of the warm-up, of which it only logs the learning rate."""
+        logs = {} if logs is None else logs
+        before = float(self.model.optimizer.learning_rate)
         if epoch >= self.warm_up:
             super().on_epoch_end(epoch, logs)
-        elif logs is not None:
-            logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+        else:
+            logs["learning_rate"] = before
+        self.reductions += float(self.model.optimizer.learning_rate) < before
+        logs[REDUCTIONS] = self.reductions
 
 
 def plateau(train: Train) -> list[keras.callbacks.Callback]:
-    """The callback that lowers the rate when the training loss stops falling, where the schedule is that one."""
+    """The callback that lowers the learning rate on a plateau, where the schedule is that one."""
     schedule = train.schedule
     if schedule.name != "plateau":
         return []
     arguments = {"factor": schedule.factor, "patience": schedule.patience, "min_lr": schedule.minimum}
-    return [Plateau(train.kl_warmup, monitor="loss", **arguments)]
+    mode = "max" if named(schedule.monitor.removeprefix("val_")).better == "higher" else "min"
+    return [Plateau(train.kl_warmup, monitor=schedule.monitor, mode=mode, **arguments)]
 
 
 def feature_domain(experiment: Experiment, training: data.Examples) -> Features | None:

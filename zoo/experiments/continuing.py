@@ -12,7 +12,7 @@ from zoo.experiments.run_directory import RunDirectory, RunError
 from zoo.experiments.same_configuration import check_unchanged
 from zoo.experiments.schema import Experiment
 from zoo.files import replacing
-from zoo.training.checkpoints import DAMAGED, STATE, checkpoints, folder_name, read
+from zoo.training.checkpoints import DAMAGED, STATE, checkpoints, read
 from zoo.training.metrics_file import rows, text
 
 # Of a `.keras` file; beside them, Keras knows a folder of assets.
@@ -33,13 +33,15 @@ def is_whole(path: Path) -> bool:
 
 
 def has_ended(run: RunDirectory) -> bool:
-    """Whether nothing is left to be done: a whole model of the last epoch, and its export; without TensorFlow."""
+    """Whether nothing is left to be done: its last epoch, a whole model, and its export; without TensorFlow."""
     if not (run.export / "saved_model.pb").is_file() or not is_whole(run.model):
         return False
-    experiment = run.experiment()
+    recipe = run.experiment().train
     try:
-        state, _ = read(run.checkpoints / folder_name(experiment.train.epochs))
-        check_unchanged(run.config, experiment, state["configuration"])
+        state, _ = read(checkpoints(run.checkpoints)[-1])
+        if state["epoch"] < recipe.epochs and not recipe.selection().reason(state["rows"]):
+            return False
+        check_unchanged(run.config, run.experiment(), state["configuration"])
         return run.metrics.read_text(encoding="utf-8") == text(state["rows"])
     except DAMAGED:
         return False

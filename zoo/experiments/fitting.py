@@ -91,8 +91,9 @@ def train(
         arguments: dict[str, Any] = {"batch_size": recipe.batch_size, "seed": recipe.seed, "epochs": recipe.epochs}
         arguments |= {"binarize": binarize, "index": model.takes_index}
         stage("")
+        unfinished = done < recipe.epochs and not recipe.selection().reason(rows)
         try:
-            if done < recipe.epochs:
+            if unfinished:
                 model.fit(
                     pipeline.training_pipeline(examples, start_epoch=done, **arguments),
                     epochs=recipe.epochs,
@@ -106,7 +107,7 @@ def train(
             elif not is_whole(run.model):
                 # A kill may have come when the last epoch was done.
                 _finish(model, watching)
-            if done < recipe.epochs or not is_whole(run.model):
+            if unfinished or not is_whole(run.model):
                 stage("writing the model")
                 save_model(model, run.model)
         except (TrainingDivergedError, CheckpointError) as error:
@@ -170,7 +171,7 @@ def _go_back(
             raise RunError(f"{run.metrics}: is damaged, and {needs}; put them back, or train into another --run-dir")
         announce(f"the checkpoint of epoch {done} is of an earlier version of the zoo; {run.metrics} is taken as it is")
     run.clear()
-    prune(run.checkpoints, done)
+    prune(run.checkpoints, done, also=experiment.train.selection().chosen(rows) if rows else None)
     if not metrics_file.rewrite(run.metrics, rows):
         announce(f"{run.metrics} does not fit the checkpoint of epoch {done}; it is written anew from the checkpoint")
     adopt(run, experiment, done, before)
@@ -187,7 +188,7 @@ def _go_back(
 def _finish(model: VAE, watchers: list[keras.callbacks.Callback]) -> None:
     """Writes what is written at the end of a training, where that end was missed."""
     for watcher in watchers:
-        if isinstance(watcher, callbacks.Projector):
+        if isinstance(watcher, callbacks.ChosenWeights | callbacks.Projector):
             watcher.set_model(model)
             watcher.on_train_end()
 
@@ -217,10 +218,12 @@ def _callbacks(
         hparams.columns(experiment),
         hparams.terms(),
     )
-    recorder = callbacks.Record(run.metrics, rows)
+    selection, recorder = recipe.selection(), callbacks.Record(run.metrics, rows)
     projector = callbacks.Projector(run.tensorboard, lambda: load_split(experiment, "test"), watch.images, announce)
     return [
         callbacks.StopOnNaN(),
+        # What looks at the model when the training ends is to see the chosen epoch's.
+        callbacks.ChosenWeights(selection, recorder, run.checkpoints, announce),
         information,
         callbacks.Probe(information, watched.labels),
         # The projector writes at the end, while the bars still stand.
@@ -230,6 +233,7 @@ def _callbacks(
         callbacks.Replay(rows, with_memory, first_rate),
         monitor,
         recorder,
+        callbacks.EndEarly(selection, rows, announce),
         callbacks.Clock(run.seconds),
-        callbacks.Checkpoint(run.checkpoints, record=recorder, configuration=values(experiment)),
+        callbacks.Checkpoint(run.checkpoints, record=recorder, configuration=values(experiment), selection=selection),
     ]

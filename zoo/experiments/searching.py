@@ -263,20 +263,21 @@ def take_over(earlier: RunDirectory, run: RunDirectory, experiment: Experiment) 
 
     Args:
         earlier: the other run, of the same configuration but for `train.epochs`.
-        run: which has no checkpoint yet; else nothing is done.
+        run: where it has got as far already, nothing is done.
         experiment: the run's.
 
     Raises:
         OSError: it cannot be written.
     """
     found = checkpoints(earlier.checkpoints)
-    if experiment.train.schedule.name == "cosine" or checkpoints(run.checkpoints) or not found:
+    has = [path.name for path in checkpoints(run.checkpoints)]
+    if experiment.train.schedule.name == "cosine" or not found or max(has, default="") >= found[-1].name:
         return
-    # The checkpoint last: until it is there, all of this is done again.
+    # The latest checkpoint last: until it is there, all of this is done again. An older one may be the best so far.
     for source, target in (
         (earlier.metrics, run.metrics),
         (earlier.seconds, run.seconds),
-        (found[-1], run.checkpoints / found[-1].name),
+        *((path, run.checkpoints / path.name) for path in found),
     ):
         with replacing(target, synced=True) as sibling:
             (shutil.copytree if source.is_dir() else shutil.copy2)(source, sibling)

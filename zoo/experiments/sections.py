@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from zoo.data.catalogue import check_preparation, is_table, kind_of, source
 from zoo.data.splits import parse
 from zoo.parameters import Count, Fraction, NonNegative, Positive, Seed, Size, nearest
+from zoo.training.selection import Selection
 
 
 class Section(BaseModel):
@@ -98,16 +99,47 @@ class PlayerOptimizer(Optimizer):
 
 
 class Schedule(Section):
-    """How the learning rate changes: not at all, along a cosine to 0, or by `factor` on a plateau of the loss."""
+    """How the learning rate changes: not at all, along a cosine to 0, or by `factor` on a plateau.
+
+    The plateau is one of `monitor`: of the training loss, or of a figure on the validation examples (`val_…`).
+    """
 
     name: Literal["constant", "cosine", "plateau"] = "constant"
+    monitor: Literal["loss", "val_loss", "val_elbo", "val_distortion"] = "loss"
     factor: Fraction = 0.9
     patience: Count = 20
     minimum: NonNegative = 5e-6
 
 
+Monitor = Literal["loss", "elbo", "distortion", "mutual_information"]
+
+
+class Stop(Section):
+    """When a training ends before its last epoch.
+
+    After `patience` epochs in which the validation figure `train.monitor` has not become better by more than
+    `min_delta`, or with the so-manieth of the plateau schedule's `reductions`.
+    """
+
+    patience: Count | None = None
+    min_delta: NonNegative = 0.0
+    reductions: Count | None = None
+
+    @model_validator(mode="after")
+    def _says_when(self) -> Self:
+        if self.patience is None and self.reductions is None:
+            raise ValueError("says no end: give patience, or reductions with a plateau schedule")
+        if self.min_delta and self.patience is None:
+            raise ValueError("min_delta: is for patience, which is not given")
+        return self
+
+
 class Train(Section):
-    """The recipe."""
+    """The recipe.
+
+    `select` says whose weights become the model: those of the last epoch, or of the best one by the validation figure
+    `monitor`, which is the loss where nothing is said.
+    """
 
     epochs: Count = 50
     batch_size: Count = 256
@@ -116,6 +148,9 @@ class Train(Section):
     schedule: Schedule = Schedule()
     clip_norm: Positive | None = None
     kl_warmup: NonNegative = 0.0
+    select: Literal["last", "best"] = "last"
+    monitor: Monitor | None = None
+    stop: Stop | None = None
     seed: Seed = 0
     jit_compile: bool = False
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
@@ -124,6 +159,20 @@ class Train(Section):
     @classmethod
     def _by_name(cls, value: Any) -> Any:
         return {"name": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _selection(self) -> Self:
+        patience = self.stop is not None and self.stop.patience is not None
+        if self.monitor is not None and self.select == "last" and not patience:
+            raise ValueError("monitor: nothing goes by it; it is for `select: best` and for `stop: {patience: …}`")
+        if self.stop is not None and self.stop.reductions is not None and self.schedule.name != "plateau":
+            raise ValueError(f"stop.reductions: the schedule is {self.schedule.name}; only plateau has reductions")
+        return self
+
+    def selection(self) -> Selection:
+        """Which epoch becomes the model, and when the training ends."""
+        stop = self.stop.model_dump() if self.stop else {}
+        return Selection(self.monitor or "loss", self.select == "best", warm_up=self.kl_warmup, **stop)
 
 
 class Alarm(Section):

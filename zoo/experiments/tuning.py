@@ -207,7 +207,9 @@ class ConfiguredHyperModel(WatchedHyperModel):
             index=model.takes_index,
         )
         watching = _watching(held_out.images[: experiment.watch.images])
-        arguments["callbacks"] = [*watching, *plateau(recipe), *arguments["callbacks"]]
+        # KerasTuner itself keeps the best epoch's weights, by the objective.
+        ending = callbacks.EndEarly(recipe.selection())
+        arguments["callbacks"] = [*watching, *plateau(recipe), ending, *arguments["callbacks"]]
         return model.fit(
             batches,
             steps_per_epoch=steps_per_epoch(len(examples.images), recipe.batch_size),

@@ -60,6 +60,7 @@ class Jobs:
         self.stopping = Event()
         self.done, self.counting = 0, Lock()
         self.runs: dict[Path, int] = {}
+        self.epochs: dict[Path, int] = {}
         name = TextColumn("{task.description}", markup=False)
         columns = (name, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
         console = Console(stderr=True, markup=False)
@@ -74,7 +75,8 @@ class Jobs:
         """
         wrong: dict[Path, str] = {}
         self.runs = {job.run.path: _epochs(job.run) for job in jobs}
-        self.whole = self.bars.add_task("", total=sum(job.experiment.train.epochs for job in jobs))
+        self.epochs = {job.run.path: job.experiment.train.epochs for job in jobs}
+        self.whole = self.bars.add_task("", total=sum(self.epochs.values()))
         self._count()
         with self.bars, ThreadPoolExecutor(self.workers) as pool:
             futures = {job.run.path: pool.submit(self._one, job) for job in jobs}
@@ -96,6 +98,8 @@ class Jobs:
         if not run.model.is_file():
             began = time.monotonic()
             self._train(job, bar)
+            # Fewer than the configuration's where the training has ended early.
+            self.epochs[run.path] = _epochs(run)
             self.announce(f"trained {job.label} ({time.monotonic() - began:.0f} s)")
         self._count(bar, job)
         for split, needs in self.needs.items():
@@ -116,7 +120,8 @@ class Jobs:
             self.runs[job.run.path] = _epochs(job.run)
             self.bars.update(bar, completed=self.runs[job.run.path])
         text = f"all: {self.done} of {len(self.runs)} runs, epochs"
-        self.bars.update(self.whole, description=text, completed=sum(self.runs.values()))
+        done, total = sum(self.runs.values()), sum(self.epochs.values())
+        self.bars.update(self.whole, description=text, completed=done, total=total)
 
     def _train(self, job: Job, bar: TaskID) -> None:
         if job.run.config.is_file():

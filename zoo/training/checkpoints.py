@@ -37,7 +37,7 @@ def checkpoints(directory: Path) -> list[Path]:
     return sorted(found, key=lambda path: int(path.name[6:]))
 
 
-def prune(directory: Path, epoch: int, keep: int = 2) -> None:
+def prune(directory: Path, epoch: int, keep: int = 2, also: int | None = None) -> None:
     """Removes checkpoints that are too old, and what a kill left half written.
 
     Only one process trains into a directory, so nothing that is half written is another's.
@@ -46,9 +46,11 @@ def prune(directory: Path, epoch: int, keep: int = 2) -> None:
         directory: of the checkpoints.
         epoch: the latest good one.
         keep: how many stay, with that one.
+        also: the epoch of another that stays: the best so far.
     """
     older = [path for path in checkpoints(directory) if int(path.name[6:]) <= epoch]
-    for old in (*older[:-keep], *directory.glob(".epoch-*")):
+    too_old = [path for path in older[:-keep] if int(path.name[6:]) != also]
+    for old in (*too_old, *directory.glob(".epoch-*")):
         shutil.rmtree(old)
 
 

@@ -17,12 +17,16 @@ if TYPE_CHECKING:
     from zoo.training.callbacks.progress import Progress as Progress
     from zoo.training.callbacks.projector import Projector as Projector
     from zoo.training.callbacks.record import Record as Record
+    from zoo.training.callbacks.selection import ChosenWeights as ChosenWeights
+    from zoo.training.callbacks.selection import EndEarly as EndEarly
 
 _NAMES = {
     "CollapseAlarm": "alarm",
     "Checkpoint": "checkpoint",
     "Replay": "checkpoint",
+    "ChosenWeights": "selection",
     "Clock": "clock",
+    "EndEarly": "selection",
     "Information": "information",
     "TensorBoardMonitor": "monitor",
     "StopOnNaN": "nan",
@@ -34,8 +38,10 @@ _NAMES = {
 
 __all__ = [
     "Checkpoint",
+    "ChosenWeights",
     "Clock",
     "CollapseAlarm",
+    "EndEarly",
     "Information",
     "Probe",
     "Progress",

@@ -30,6 +30,7 @@ from zoo.training.checkpoints import (
     prune,
     read,
 )
+from zoo.training.selection import Selection
 
 
 def _seeds(model: keras.Model) -> list[keras.Variable]:
@@ -45,6 +46,7 @@ class Checkpoint(keras.callbacks.Callback):
         keep: how many of the latest stay.
         record: stands before it, and what it has recorded is saved too, so that a resume needs no other file.
         configuration: of the training, as JSON holds it; saved too, so that a resume can tell whether it has changed.
+        selection: says which epoch is the best so far by the record; its checkpoint stays too.
 
     Raises:
         CheckpointError: weights that are not finite, or a disk that is full; the older checkpoints stay.
@@ -56,12 +58,14 @@ class Checkpoint(keras.callbacks.Callback):
         keep: int = 2,
         record: Record | None = None,
         configuration: Mapping[str, Any] | None = None,
+        selection: Selection | None = None,
     ) -> None:
         super().__init__()
         self.directory = directory
         self.keep = keep
         self.record = record
         self.configuration = configuration
+        self.selection = selection or Selection()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Writes the checkpoint, then removes what is too old, and what a kill left half written."""
@@ -83,7 +87,10 @@ class Checkpoint(keras.callbacks.Callback):
         except OSError as error:
             reason = error.strerror or str(error)
             raise CheckpointError(f"epoch {epoch + 1}: cannot write the checkpoint {target}: {reason}") from None
-        prune(self.directory, epoch + 1, self.keep)
+        prune(self.directory, epoch + 1, self.keep, self._best())
+
+    def _best(self) -> int | None:
+        return self.selection.chosen(self.record.rows) if self.record and self.record.rows else None
 
 
 def restore(
@@ -116,16 +123,30 @@ def restore(
             continue
         check(state)
         try:
-            model.build_optimizers()
-            model.load_weights(NamedBytes(WEIGHTS, weights))
-            for seed, value in zip(_seeds(model), state["seeds"], strict=True):
-                seed.assign(value)
+            load_weights(model, state, weights)
         except (OSError, ValueError, KeyError):
             raise CheckpointError(f"{path}: is whole, but of another model; was the configuration changed?") from None
         return state["epoch"]
     if found:
         announce("no good checkpoint is left; starting from the first epoch")
     return 0
+
+
+def load_weights(model: keras.Model, state: Mapping[str, Any], weights: bytes) -> None:
+    """Gives a compiled model what a checkpoint holds: weights, optimiser, counters and seeds.
+
+    Args:
+        model: the same model as the one that was saved.
+        state: as `checkpoints.read` gives it.
+        weights: likewise.
+
+    Raises:
+        ValueError: they are of another model.
+    """
+    model.build_optimizers()
+    model.load_weights(NamedBytes(WEIGHTS, weights))
+    for seed, value in zip(_seeds(model), state["seeds"], strict=True):
+        seed.assign(value)
 
 
 class Replay(keras.callbacks.Callback):

@@ -26,7 +26,7 @@ NAMES = {
     "terms": {"loss", "distortion", "rate", "elbo"},
     "information": {
         "mutual_information", "marginal_kl", "info_nce_bound", "active_units", "rate_per_unit", "unit_variances",
-        "decoder_sensitivity",
+        "decoder_sensitivity", "mutual_information_in_batches", "self_comparison", "rate_beyond_self_comparison",
     },
     "consistency": {"consistency"},
     "knn": {"knn_accuracy"},

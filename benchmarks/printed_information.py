@@ -51,7 +51,7 @@ def draw(path: Path, rows: list[dict[str, float]], n: int, d: int) -> None:
     """The estimates as lines over the true information."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.5, 4.6), layout="constrained")
+    figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.add_subplot()
     true = [row["true"] for row in rows]
     axes.plot(true, true, color="0.75", linewidth=5, solid_capstyle="butt", label="the true mutual information")
@@ -71,10 +71,10 @@ def draw(path: Path, rows: list[dict[str, float]], n: int, d: int) -> None:
         xlabel="true mutual information (nats)",
         ylabel="estimate (nats)",
         xlim=(0, true[-1]),
-        ylim=(0, 11),
+        ylim=(0, 10),
         title=f"What is printed as mutual information: Gaussian channel, {d} units",
     )
-    axes.legend(loc="upper left", frameon=False, fontsize=9)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=110)
 

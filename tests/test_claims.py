@@ -236,3 +236,31 @@ def test_another_experiment_for_one_that_is_not_built_is_said():
                   small={"set": {"model.network": "conv"}})  # fmt: skip
     lines = differences(found, found.cells("small"), [], found.evaluate)
     assert lines == ["Another experiment stands in for the printed one, which needs network pixelcnn."]
+
+
+def test_a_claim_is_judged_in_the_column_that_its_paper_prints_too():
+    """Of what the paper calls information our models have as much as claimed, and of its column less."""
+    column = {"metric": "mutual_information_in_batches", "header": "MI in batches", "better": "higher"}
+    values = table().model_dump()
+    claim = {"says": "A informs most", "metric": "mutual_information", "best": "A"}
+    both = table(
+        columns=[*values["columns"], column],
+        claims=[{**claim, "printed_as": ["mutual_information_in_batches"]}],
+        printed={"digits": {"A": [1, None, None, "3 ± 0.1"], "B": [2, None, None, "1 ± 0.1"]}},
+    )
+    runs = [RunSummary(seed, "", "", {}, HEALTHY) for seed in range(2)]
+    names = ("mutual_information", "mutual_information_in_batches")
+    a, b = ({name: [v, v + 0.01] for name, v in zip(names, pair, strict=True)} for pair in ((7.0, 3.7), (6.0, 3.8)))
+    found = judgements(both, [Row("A", "digits", a, runs=runs), Row("B", "digits", b, runs=runs)])
+    assert [(one.says, one.verdict, one.printed) for one in found] == [
+        ("A informs most (by MI)", "shown", "not printed"),
+        ("A informs most (by MI in batches)", "contradicted", "shown"),
+    ]
+    # So little within batches is a collapse, as so little information is.
+    low = {"digits": {"A": [1, None, None, "0.3 ± 0.1"], "B": [2, None, None, "0.1 ± 0.01"]}}
+    collapsed = both.model_copy(
+        update={"printed": PaperTable.model_validate({**both.model_dump(), "printed": low}).printed}
+    )
+    assert printed_verdict(collapsed, collapsed.claims[0], collapsed.columns[-1], "digits")[0] == "not shown"
+    with pytest.raises(ValueError, match="no column 'self_comparison'"):
+        table(claims=[{**claim, "printed_as": ["self_comparison"]}])

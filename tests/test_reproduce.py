@@ -206,6 +206,25 @@ def test_what_cannot_be_measured_is_not_tried_again(tmp_path):
     assert not needs.missing(run, "test") and needs.missing(run, "validation")
 
 
+def test_figures_that_earlier_versions_did_not_have_are_measured_alone(tmp_path):
+    run = RunDirectory(tmp_path)
+    needs = Needs(("knn_accuracy", "mutual_information", "self_comparison"), Evaluation())
+    assert needs.missing(run, "test") == needs
+
+    def measured(examples, **left_out):
+        names = ("knn_accuracy", "mutual_information")
+        figures = {name: {"value": 1.0, "unit": "nats", "examples": examples, "note": ""} for name in names}
+        run.evaluation.write_text(json.dumps({"test": figures, "left_out": {"test": left_out}}))
+
+    measured(800)
+    assert needs.missing(run, "test").arguments() == ["--metrics", "information"]
+    # A single example has no estimate within batches, and what could not be measured will not be.
+    measured(1)
+    assert not needs.missing(run, "test")
+    measured(800, self_comparison="is inf on these images")
+    assert not needs.missing(run, "test")
+
+
 def test_factors_are_relative_to_the_first_row():
     assert relative({"B": [6.0], "VAE": [2.0, 4.0]}, "VAE") == {"VAE": [2 / 3, 4 / 3], "B": [2.0]}
     assert relative({"B": [6.0]}, "VAE") == {}

@@ -27,7 +27,7 @@ def evaluation_table(found: dict[str, Measured], title: str) -> None:
     """Prints figures with their standard errors, units and sample sizes, and below how they were estimated."""
     table = Table(title=title, title_justify="left")
     table.add_column("metric", no_wrap=True)
-    table.add_column("value ± standard error", no_wrap=True)
+    table.add_column("value ± error", no_wrap=True)
     table.add_column("unit")
     table.add_column("examples", justify="right")
     figures = [figure(measured) for measured in found.values()]

@@ -16,6 +16,7 @@ from zoo.experiments import measures, pictures
 from zoo.experiments.building import load_split
 from zoo.experiments.finished import load_model
 from zoo.experiments.measures import Measured, Subject, groups_to_measure
+from zoo.experiments.printed_measures import printed_information
 from zoo.experiments.run_directory import RunDirectory
 from zoo.experiments.run_files import CHECKSUM, LEFT_OUT, checksum
 from zoo.experiments.same_data import check_data
@@ -90,7 +91,7 @@ def evaluate_model(
 
     groups: dict[str, Callable[[], dict[str, Measured]]] = {
         "terms": terms,
-        "information": lambda: measures.information(subject),
+        "information": lambda: {**measures.information(subject), **printed_information(subject)},
         "consistency": lambda: measures.consistency(subject),
         **{name: lambda name=name: measures.probe(subject, name) for name in PROBES},
         "nll": likelihood,

@@ -30,6 +30,12 @@ if TYPE_CHECKING:
         negative_log_likelihood,
     )
     from zoo.metrics.linear import Spectrum, beta_limits, kept_units, learned_variance, spectrum
+    from zoo.metrics.printed import (
+        mutual_information_in_batches,
+        mutual_information_in_batches_by_example,
+        self_comparison,
+        self_comparison_by_batch,
+    )
     from zoo.metrics.probes import knn_accuracy, linear_accuracy, svm_accuracy
     from zoo.metrics.sensitivity import consistency, decoder_sensitivity
     from zoo.metrics.shapes import chamfer_distance
@@ -60,10 +66,14 @@ __all__ = [
     "linear_accuracy",
     "marginal_kl",
     "mutual_information",
+    "mutual_information_in_batches",
+    "mutual_information_in_batches_by_example",
     "negative_log_likelihood",
     "perplexity",
     "rate",
     "rate_per_unit",
+    "self_comparison",
+    "self_comparison_by_batch",
     "softmax_accuracy",
     "spectrum",
     "svm_accuracy",
@@ -87,8 +97,12 @@ _ELSEWHERE = {
     "knn_accuracy": "probes",
     "learned_variance": "linear",
     "linear_accuracy": "probes",
+    "mutual_information_in_batches": "printed",
+    "mutual_information_in_batches_by_example": "printed",
     "negative_log_likelihood": "likelihood",
     "perplexity": "units",
+    "self_comparison": "printed",
+    "self_comparison_by_batch": "printed",
     "softmax_accuracy": "softmax",
     "spectrum": "linear",
     "svm_accuracy": "probes",

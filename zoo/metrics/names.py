@@ -60,6 +60,14 @@ NAMES = {
     "mutual_information": Name("mutual information", group="information", better="higher", short="MI"),
     "marginal_kl": Name("marginal KL", group="information", better="lower", short="KL(q(z) ‖ p(z))"),
     "info_nce_bound": Name("InfoNCE bound", group="information", better="higher"),
+    "mutual_information_in_batches": Name(
+        "mutual information within batches", group="information", better="higher", short="MI in batches"
+    ),
+    # Neither is better high or low: it is no information, and what it leaves of the rate is no divergence.
+    "self_comparison": Name("self-comparison, printed as MI", group="information", short="self-comparison"),
+    "rate_beyond_self_comparison": Name(
+        "rate less self-comparison, printed as marginal KL", group="information", short="KL − self-comparison"
+    ),
     "active_units": Name("active units", "", "information", "higher"),
     "rate_per_unit": Name("rate per unit", group="information"),
     "unit_variances": Name("variances of the units", "squared units of z", "information"),

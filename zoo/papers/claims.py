@@ -13,6 +13,9 @@ from zoo.report.columns import Column, Estimate, Printed
 from zoo.report.content import Judgement, Row, Verdict
 from zoo.report.statements import is_shown, not_shown
 
+# What a model has that has not collapsed. An estimate within batches is no greater than the information.
+_LEAST = {"active_units": UNITS, "mutual_information": INFORMATION, "mutual_information_in_batches": INFORMATION}
+
 
 def judge(
     claim: Claim,
@@ -86,27 +89,30 @@ def _pair(found: Mapping[str, Estimate], a: str, b: str) -> str:
 
 
 def judgements(table: PaperTable, rows: list[Row]) -> list[Judgement]:
-    """All claims of a table on all data sets that they speak of and that have rows here."""
+    """All claims of a table on all data sets that they speak of and that have rows here, in every column of theirs."""
     columns = {column.key: column for column in table.columns}
     found = []
     for claim in table.claims:
-        column = columns[claim.metric]
         for data in dict.fromkeys(row.data for row in rows):
-            if claim.data is not None and data not in claim.data:
-                continue
-            here = {row.name: row for row in rows if row.data == data}
-            estimates = {name: row.estimate(claim.metric) for name, row in here.items()}
-            measured = {name: one for name, one in estimates.items() if one is not None}
-            papers = {name: one for name, one in measured.items() if table.rows[name].recipe == "printed"}
-            ours = {name: one for name, one in measured.items() if name not in papers}
-            collapsed = {name: row.collapsed() for name, row in here.items()}
-            verdict, because = judge(claim, column.better, papers, ours, collapsed)
-            absent = [row for row in table.printed.get(data, {}) if row not in papers]
-            if claim.best is not None and absent and verdict != "not measured":
-                because += f"; not measured: {', '.join(absent)}"
-            printed = printed_verdict(table, claim, column, data)
-            found.append(Judgement(claim.says, data, verdict, because, *printed))
+            if claim.data is None or data in claim.data:
+                here = {row.name: row for row in rows if row.data == data}
+                found += [_judgement(table, claim, columns[metric], data, here) for metric in claim.metrics]
     return found
+
+
+def _judgement(table: PaperTable, claim: Claim, column: Column, data: str, here: Mapping[str, Row]) -> Judgement:
+    """Of a claim in one of its columns, which is named where there are several."""
+    estimates = {name: row.estimate(column.key) for name, row in here.items()}
+    measured = {name: one for name, one in estimates.items() if one is not None}
+    papers = {name: one for name, one in measured.items() if table.rows[name].recipe == "printed"}
+    ours = {name: one for name, one in measured.items() if name not in papers}
+    collapsed = {name: row.collapsed() for name, row in here.items()}
+    verdict, because = judge(claim, column.better, papers, ours, collapsed)
+    absent = [row for row in table.printed.get(data, {}) if row not in papers]
+    if claim.best is not None and absent and verdict != "not measured":
+        because += f"; not measured: {', '.join(absent)}"
+    says = f"{claim.says} (by {column.header})" if claim.printed_as else claim.says
+    return Judgement(says, data, verdict, because, *printed_verdict(table, claim, column, data))
 
 
 def printed_verdict(table: PaperTable, claim: Claim, column: Column, data: str) -> tuple[Verdict, str]:
@@ -127,7 +133,7 @@ def _printed_collapse(table: PaperTable, data: str, row: str) -> bool:
     """Whether a paper prints fewer active units, or less information, than a model has that has not collapsed."""
     for column in table.columns:
         number = table.number(data, row, column)
-        least = {"active_units": UNITS, "mutual_information": INFORMATION}.get(column.key)
+        least = _LEAST.get(column.key)
         if number is not None and least is not None and number.mean < least:
             return True
     return False

@@ -34,13 +34,23 @@ class RowSettings(Section):
 
 
 class Claim(Section):
-    """What a paper says of its numbers: rows from best to worst in a column, or one row above all others."""
+    """What a paper says of its numbers: rows from best to worst in a column, or one row above all others.
+
+    Where a paper's column measures something else than its name says, `printed_as` has the columns of what it measures;
+    the claim is judged in these too.
+    """
 
     says: str
     metric: str
+    printed_as: list[str] = Field(default_factory=list)
     order: list[str] = Field(default_factory=list)
     best: str | None = None
     data: list[str] | None = None
+
+    @property
+    def metrics(self) -> list[str]:
+        """The columns in which the claim is judged, that of the quantity which it names first."""
+        return [self.metric, *self.printed_as]
 
     @model_validator(mode="after")
     def _either(self) -> Self:

@@ -103,10 +103,11 @@ class Jobs:
             self.announce(f"trained {job.label} ({time.monotonic() - began:.0f} s)")
         self._count(bar, job)
         for split, needs in self.needs.items():
-            if needs.missing(run, split):
+            missing = needs.missing(run, split)
+            if missing:
                 self.bars.update(bar, description=f"{job.label}: evaluating")
                 began = time.monotonic()
-                self._call(["evaluate", str(run.path), "--split", split, "--quiet", *needs.arguments()])
+                self._call(["evaluate", str(run.path), "--split", split, "--quiet", *missing.arguments()])
                 self.announce(f"evaluated {job.label} on {split} ({time.monotonic() - began:.0f} s)")
         self.bars.remove_task(bar)
         with self.counting:

@@ -10,6 +10,9 @@ from zoo.metrics.names import GROUPS, TRAINING, named
 from zoo.papers.entries import Evaluation
 from zoo.report.columns import Column
 
+# Figures that came to a group later, and that it has of every model on two examples or more.
+_ADDED = ("mutual_information_in_batches", "self_comparison")
+
 
 def _group(metric: str) -> str:
     """Of a metric; a group's own name, as it stands among the reasons, is left as it is."""
@@ -22,20 +25,28 @@ class Needs(NamedTuple):
     metrics: tuple[str, ...]
     evaluation: Evaluation
 
-    def missing(self, run: RunDirectory, split: str) -> bool:
-        """Whether a group of metrics was not measured on a split, or a likelihood of other samples or fewer images.
+    def __bool__(self) -> bool:
+        """Whether anything is to be measured."""
+        return bool(self.metrics)
+
+    def missing(self, run: RunDirectory, split: str) -> Needs:
+        """What was not measured on a split: groups of metrics, or a likelihood of other samples or fewer images.
 
         A group counts as measured with any of its metrics, for not every method has all of them, and also where an
-        evaluation has said why it cannot be.
+        evaluation has said why it cannot be. Of a figure that earlier versions of the zoo did not measure, it does not.
         """
         found, left_out = run.figures(split), run.left_out(split)
-        if {_group(name) for name in self.metrics} - {_group(name) for name in [*found, *left_out]}:
-            return True
-        if "nll" not in self.metrics or "nll" not in found:
-            return False
-        size = max(figure["examples"] for figure in found.values())
-        fewer = found["nll"]["examples"] < min(self.evaluation.nll_images, size)
-        return fewer or not found["nll"]["note"].startswith(f"{self.evaluation.nll_samples} importance samples")
+        measured = {_group(name) for name in [*found, *left_out]}
+        lacking = [name for name in self.metrics if _group(name) not in measured]
+        size = max((figure["examples"] for figure in found.values()), default=0)
+        if size > 1:
+            known = {*found, *left_out, *lacking}
+            lacking += [name for name in _ADDED if name in self.metrics and not known & {name, _group(name)}]
+        if "nll" in self.metrics and "nll" in found:
+            fewer = found["nll"]["examples"] < min(self.evaluation.nll_images, size)
+            if fewer or not found["nll"]["note"].startswith(f"{self.evaluation.nll_samples} importance samples"):
+                lacking.append("nll")
+        return self._replace(metrics=tuple(lacking))
 
     def arguments(self) -> list[str]:
         """Of `zoo evaluate`."""

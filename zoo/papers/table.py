@@ -105,8 +105,9 @@ class PaperTable(Section):
             if one not in self.experiments:
                 raise ValueError(f"experiments: no data set {one!r}; {nearest(one, self.experiments)}")
         for claim in self.claims:
-            if claim.metric not in keys:
-                raise ValueError(f"claims: no column {claim.metric!r}; {nearest(claim.metric, keys)}")
+            for metric in claim.metrics:
+                if metric not in keys:
+                    raise ValueError(f"claims: no column {metric!r}; {nearest(metric, keys)}")
         for one, rows in self.printed.items():
             for row, numbers in rows.items():
                 if len(numbers) != len(keys):

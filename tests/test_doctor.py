@@ -232,7 +232,7 @@ def test_some_dead_units_are_partial():
     assert found.verdict == "partial" and "1 of 3" in found.summary
     assert [(unit.number, unit.state) for unit in found.units] == [(1, "informative"), (0, "faint"), (2, "dead")]
     text = "\n".join(found.findings)
-    assert "dead units: 2" in text and "below 0.1 nats: 0" in text
+    assert "dead: unit 2" in text and "below 0.1 nats: unit 0" in text
     assert "3 were active after epoch 1, 2 after epoch 2" in text
 
 

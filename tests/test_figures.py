@@ -130,7 +130,7 @@ def test_classes_are_drawn_where_their_codes_lie():
     figure = figures.tsne({"all": (CODES[:, :2], names), "last": (CODES[labels == 2, :2], names[labels == 2])})
     assert [text.get_text() for text in figure.legends[0].texts] == [*np.unique(names)]
     first, second = figure.axes
-    assert [text.get_text() for text in first.texts] == ["a", "c"]
+    assert [*first.texts] == []  # One name is too long, and the others alone would say that it is not there.
     np.testing.assert_array_equal(first.collections[2].get_facecolor(), second.collections[0].get_facecolor())
     with pytest.raises(ValueError, match=r"labels: 3 of them for 40 codes \(a\)"):
         figures.tsne({"a": (CODES, labels[:3])})

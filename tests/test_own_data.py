@@ -10,12 +10,13 @@ import yaml
 from PIL import Image
 
 from zoo import data
-from zoo.data.overlap import overlaps
+from zoo.data.overlap import lacking, overlaps
 from zoo.experiments import configurations
 from zoo.experiments.building import load_split
 from zoo.experiments.run_directory import RunDirectory, RunError
 from zoo.experiments.same_data import check_data, identities, identity
 from zoo.experiments.schema import ConfigurationError
+from zoo.report.gallery import runs as gallery
 
 MODEL = {
     "method": "vae",
@@ -290,7 +291,7 @@ def test_a_test_split_that_was_not_read_is_compared_by_its_rows():
 
 
 def test_the_same_picture_in_two_splits(tmp_path):
-    from zoo.experiments.building import shared_examples
+    from zoo.experiments.building import split_warnings
 
     for split, seeds in (("train", range(6)), ("validation", (6, 3, 4)), ("test", (7, 8))):
         for number, seed in enumerate(seeds):
@@ -298,9 +299,43 @@ def test_the_same_picture_in_two_splits(tmp_path):
     section = {"name": "files", "path": "own", "train": "train", "validation": "validation", "test": "test"}
     experiment = configurations.load(write(tmp_path / "own.yaml", data=section, model=MODEL), resolve=False)
     read = {split: data.load("files", split, path=tmp_path / "own") for split in ("train", "validation", "test")}
-    (found,) = shared_examples(experiment, read)
+    (found,) = split_warnings(experiment, read)
     assert found.startswith("2 of 3 images of data.validation are in data.train too, pixel for pixel")
     assert found.endswith("the first is validation/1.png")
+
+
+def test_a_split_that_lacks_classes_is_named():
+    images, names = np.zeros((12, 2, 2, 1), np.uint8), ("circle", "square", "triangle")
+    train = data.Examples(images, np.arange(12) % 3, None, names)
+    lost = data.Examples(images, np.full(12, 1), None, names)
+    assert lacking({"train": train, "validation": lost, "test": train}) == [
+        "data.validation has 1 of the 3 classes of data.train; it lacks circle, triangle"
+    ]
+    # Too few to have all of them, or no labels.
+    few = data.Examples(images[:11], np.full(11, 1), None, names)
+    assert lacking({"train": train, "test": few}) == lacking({"train": data.Examples(images, None), "test": lost}) == []
+
+
+def test_a_part_of_a_split_of_classes_has_them_all(tmp_path):
+    for number, name in enumerate(("circle", "square", "triangle")):
+        for seed in range(10):
+            picture(tmp_path / "own" / "train" / name / f"{seed}.webp", 10 * number + seed)
+    whole = data.load("files", "train", path=tmp_path / "own")
+    first, last = (data.load("files", part, path=tmp_path / "own") for part in ("train[:60%]", "train[60%:]"))
+    assert {*first.labels} == {*last.labels} == {0, 1, 2}
+    assert sorted([*first.names, *last.names]) == [*whole.names] and len(whole.names) == 30
+
+
+def test_a_figure_refuses_files_that_have_changed(folder, tmp_path):
+    own = write(tmp_path / "own.yaml", data={"name": "files", "path": "pictures"}, model=MODEL)
+    experiment = configurations.load(own)
+    splits = {name: load_split(experiment, name) for name in ("train", "validation")}
+    run = RunDirectory.create(tmp_path / "run", experiment, identities(experiment, splits))
+    assert len(gallery.chosen({"run": run}, "test", 2, 0).images) == 2
+    (folder / splits["train"].names[0]).unlink()
+    gallery._split.cache_clear()
+    with pytest.raises(RunError, match=r"data\.train had 16 examples when the run was made"):
+        gallery.chosen({"run": run}, "test", 2, 0)
 
 
 # ── Commands ─────────────────────────────────────────────────────────────────────────────────────────────────

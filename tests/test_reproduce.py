@@ -251,7 +251,7 @@ def test_a_report_on_runs_of_ones_own(reproduce, folder, command, tmp_path):
     copied = tmp_path / "copied"
     shutil.copytree(runs[0], copied)
     code, _, err = command("report", runs[0], copied, "--to", tmp_path / "x")
-    assert code == 2 and "is the same run as" in err and not (tmp_path / "x").exists()
+    assert code == 2 and "are the same run, seed included" in err and not (tmp_path / "x").exists()
 
     again = command("report", runs[0], runs[0], "--to", tmp_path / "x")
     assert again[0] == 2 and "once" in again[2] and not (tmp_path / "x").exists()

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from zoo.data.examples import Examples
 from zoo.data.resizing import fit, with_channels
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 _SPLIT_FOLDERS = {"train", "validation", "test"}
 # Unreadable pictures that an error names.
 _NAMED = 10

@@ -109,9 +109,12 @@ def _check_options(
     return labels
 
 
-def _order(part: Part) -> np.ndarray:
-    """Returns the rows of a part in the order in which a split is sliced: `all` is permuted, a named split is not."""
-    if part.name != "all":
+def _order(part: Part, sorted_by_class: bool = False) -> np.ndarray:
+    """Returns the rows of a part in the order in which a split is sliced.
+
+    `all` is permuted, and so is a split that is sorted by class, where less than the whole of it is wanted.
+    """
+    if part.name != "all" and not (sorted_by_class and part.stop - part.start < part.of):
         return np.arange(part.start, part.stop)
     return np.random.RandomState(_PERMUTATION_SEED).permutation(part.of)[part.start : part.stop]
 
@@ -132,7 +135,7 @@ def _load_files(
         folder = ImageFolder(path)
         parts = resolve(split, folder.sizes, str(path))
         for part in parts:
-            rows = _order(part)
+            rows = _order(part, sorted_by_class=True)
             chosen.append(folder.read(part.name, rows, size=size, channels=channels, skip_unreadable=skip_unreadable))
     else:
         contents = _open(path, kind, label_column)

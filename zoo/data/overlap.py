@@ -1,10 +1,12 @@
-"""What splits have in common that should have nothing in common: rows of the data set, or equal pictures."""
+"""What is wrong between splits: rows of the data set, or equal pictures, in two of them; classes that one lacks."""
 
 from __future__ import annotations
 
 import hashlib
 import itertools
 from collections.abc import Mapping
+
+import numpy as np
 
 from zoo.data.examples import Examples
 from zoo.data.splits import Part, parse, resolve
@@ -38,6 +40,39 @@ def overlaps(splits: Mapping[str, str], read: Mapping[str, Examples], *, compare
             found.append(
                 f"{len(repeated):,} of {len(digests[other]):,} images of data.{other} are in data.{one} too, pixel for"
                 f" pixel; the first is {first}"
+            )
+    return found
+
+
+# With so many examples a class of the training split, a split drawn at random has hardly ever none of a class.
+_ENOUGH = 4
+# Classes that a line names.
+_NAMED = 5
+
+
+def lacking(read: Mapping[str, Examples]) -> list[str]:
+    """Says which held-out splits have none of some classes of the training split.
+
+    Args:
+        read: The examples of some of the roles `train`, `validation` and `test`.
+
+    Returns:
+        A line for each such split that is large enough to have all of them.
+    """
+    train = read.get("train")
+    if train is None or train.labels is None:
+        return []
+    classes, found = np.unique(train.labels), []
+    for role, examples in read.items():
+        if role == "train" or examples.labels is None or len(examples.labels) < _ENOUGH * len(classes):
+            continue
+        missing = np.setdiff1d(classes, examples.labels)
+        if len(missing):
+            names = [train.class_names[label] if train.class_names else str(label) for label in missing]
+            more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+            found.append(
+                f"data.{role} has {len(classes) - len(missing)} of the {len(classes)} classes of data.train; it lacks "
+                f"{', '.join(names[:_NAMED])}{more}"
             )
     return found
 

@@ -46,7 +46,11 @@ def remedies(diagnosis: Diagnosis, experiment: Experiment, source: str, runs: st
     wanted = [*_settings(diagnosis, experiment, clip)]
     if diagnosis.verdict in ("collapsed", "partial"):
         wanted += _methods(experiment, clip)
-    found = [remedy for word, why, settings in wanted if (remedy := _checked(why, settings, source, f"{runs}-{word}"))]
+    found = []
+    for word, why, settings in wanted:
+        if remedy := _checked(why, settings, source, f"{runs}-{word}"):
+            more = word == "longer" and len(settings) == 1 and source == source_of(Path(runs))[0]
+            found.append(_in_place(remedy, experiment, runs) if more else remedy)
     if diagnosis.verdict in ("collapsed", "partial") and experiment.model.likelihood["name"] == "gaussian":
         why = "how many units the data support at this β and this variance of the decoder"
         found.append(Remedy(why, [], f"zoo doctor {shlex.quote(source)}"))
@@ -124,6 +128,15 @@ def _checked(why: str, settings: list[str], source: str, run: str) -> Remedy | N
 def command(source: str, settings: list[str]) -> str:
     """What to type to train a configuration with settings."""
     return shlex.join(["zoo", "train", source, *(word for setting in settings for word in ("--set", setting))])
+
+
+def _in_place(remedy: Remedy, experiment: Experiment, runs: str) -> Remedy:
+    """More epochs of a run itself, which goes on from its last; a cosine, or an end by patience, has to begin anew."""
+    train = experiment.train
+    if train.schedule.name == "cosine" or train.stop is not None:
+        return remedy
+    epochs = remedy.settings[0].partition("=")[2]
+    return remedy._replace(command=shlex.join(["zoo", "train", "--resume", runs, "--epochs", epochs]))
 
 
 def source_of(path: Path) -> tuple[str, str]:

@@ -172,14 +172,18 @@ def _units(figures: dict[str, Measured]) -> list[Unit]:
     return sorted(found, key=lambda unit: -unit.rate)
 
 
+def _numbered(numbers: list[str]) -> str:
+    return f"{'unit' if len(numbers) == 1 else 'units'} {', '.join(numbers)}"
+
+
 def _of_posterior(figures: dict[str, Measured], units: list[Unit]) -> list[str]:
     information, n = figures["mutual_information"].value, figures["mutual_information"].examples
     active, rate = round(figures["active_units"].value), figures["rate"].value
     found = [f"{active} of {len(units)} units are active (the variance of their mean over images is above {VARIANCE})"]
     if faint := [str(unit.number) for unit in sorted(units) if unit.state == "faint"]:
-        found.append(f"faint units, active but with a rate below {FAINT} nats: {', '.join(faint)}")
+        found.append(f"faint, active but with a rate below {FAINT} nats: {_numbered(faint)}")
     if active > 0 and (dead := [str(unit.number) for unit in sorted(units) if unit.state == "dead"]):
-        found.append(f"dead units: {', '.join(dead)}")
+        found.append(f"dead: {_numbered(dead)}")
     found.append(
         f"mutual information {information:.4g} nats, of at most log n = {math.log(n):.2f} for {n:,} test images"
     )

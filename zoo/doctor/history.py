@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from zoo.training.growth import grows, were_lost
 
-# An ELBO that rose by more than this share in the last epoch was still on its way.
+# An ELBO that rose by more than this share in the last tenth of the epochs was still on its way.
 RISING = 1e-3
+LAST = 10
 # An ELBO that ends below its best by more than this share of it has diverged.
 FALLEN = 1.0
 
@@ -46,7 +47,8 @@ def summarise(rows: Sequence[Row]) -> History:
     kinds = {"mutual information": information, "rate": [row["val_rate"] for row in rows if "val_rate" in row]}
     growing = [f"{kind} {values[-2]:.2f} → {values[-1]:.2f} nats" for kind, values in kinds.items() if grows(values)]
     elbos = [(row["val_elbo"], int(row["epoch"])) for row in rows if "val_elbo" in row]
-    rising = len(elbos) > 1 and elbos[-1][0] - elbos[-2][0] > RISING * abs(elbos[-1][0])
+    before = max(1, len(elbos) // LAST)
+    rising = len(elbos) > 1 and elbos[-1][0] - elbos[-1 - before][0] > RISING * abs(elbos[-1][0])
     steps = int(rows[-1]["step"]) if rows and "step" in rows[-1] else None
     return History(steps, measured, growing, rising, were_lost(information), _fallen(elbos))
 

@@ -66,11 +66,11 @@ def survey(experiment: Experiment) -> tuple[Survey, Examples]:
     Raises:
         ValueError: no such data, pictures that cannot be read (without `data.skip_unreadable`), or no such split.
     """
-    from zoo.experiments.building import SPLITS, load_split, shared_examples
+    from zoo.experiments.building import SPLITS, load_split, split_warnings
 
     read = {role: load_split(experiment, role) for role in SPLITS}
     splits = {role: _split(examples) for role, examples in read.items()}
-    return Survey(str(experiment.data.kind), splits, shared_examples(experiment, read)), read["train"]
+    return Survey(str(experiment.data.kind), splits, split_warnings(experiment, read)), read["train"]
 
 
 def _split(examples: Examples) -> Split:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from zoo import data, likelihoods, models, networks
-from zoo.data.overlap import overlaps
+from zoo.data.overlap import lacking, overlaps
 from zoo.experiments.schema import Experiment
 from zoo.experiments.sections import PlayerOptimizer, Train
 from zoo.metrics.names import named
@@ -171,8 +171,8 @@ def _scheduled(method: type[VAE], key: str, value: Any, steps_per_epoch: int) ->
     return value
 
 
-def shared_examples(experiment: Experiment, read: Mapping[str, data.Examples]) -> list[str]:
-    """A line for each pair of splits that share examples, which makes a held-out figure a training one.
+def split_warnings(experiment: Experiment, read: Mapping[str, data.Examples]) -> list[str]:
+    """What is wrong between the splits, a line each: examples in two of them, and of one's own files lost classes.
 
     Args:
         experiment: the configuration.
@@ -181,7 +181,9 @@ def shared_examples(experiment: Experiment, read: Mapping[str, data.Examples]) -
     section = experiment.data
     # Binarised pixels differ between splits even where the pictures do not; others' data sets are as they are.
     compare = section.name == "files" and section.kind == "images" and section.binarize is None
-    return overlaps({split: getattr(section, split) for split in SPLITS}, read, compare=compare)
+    found = overlaps({split: getattr(section, split) for split in SPLITS}, read, compare=compare)
+    # In the catalogue some sets are split by class on purpose.
+    return [*found, *(lacking(read) if section.name == "files" else [])]
 
 
 def load_split(experiment: Experiment, split: str) -> data.Examples:

@@ -130,6 +130,7 @@ def card_of(
         section["path"] = Path(section["path"]).name
     names, found = canonical(experiment.model.method), source(section["name"])
     method = "+".join(names)
+    own = f"the user's own {section['kind']}, {section['path']}"
     for what, theirs, ours in (
         ("method", sorted(name.rpartition(":")[2] for name in names), sorted(model.method_names())),
         ("latent_dim", experiment.model.latent_dim, model.latent_dim),
@@ -141,7 +142,7 @@ def card_of(
         method=f"{method}: {'; '.join(summary(name, experiment.folders) for name in names)}",
         data=DataSet(
             name=found.name,
-            description=found.description,
+            description=own if section["path"] else found.description,
             splits={split: section[split] for split in ("train", "validation", "test")},
             licence=found.licence,
             homepage=found.homepage,

@@ -12,7 +12,7 @@ import tensorflow as tf
 from zoo import data, replicas
 from zoo.data import pipeline
 from zoo.experiments import hparams
-from zoo.experiments.building import build_model, feature_domain, load_split, plateau, shared_examples
+from zoo.experiments.building import build_model, feature_domain, load_split, plateau, split_warnings
 from zoo.experiments.continuing import adopt, is_whole
 from zoo.experiments.finished import save_model
 from zoo.experiments.run_directory import RunDirectory, RunError
@@ -130,7 +130,7 @@ def _check(model: VAE, experiment: Experiment, splits: dict[str, data.Examples],
     model.check_batch(experiment.train.batch_size)
     if warning := replicas.slow_precision(experiment.train.precision):
         announce(f"warning: {warning}")
-    for shared in shared_examples(experiment, splits):
+    for shared in split_warnings(experiment, splits):
         announce(f"warning: {shared}")
 
 

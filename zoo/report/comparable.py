@@ -18,7 +18,10 @@ def check_comparable(runs: list[RunDirectory]) -> None:
         run.require_model()
         same = run.experiment().fingerprint(), run.experiment().train.seed
         if same in configurations:
-            raise RunError(f"{run.path}: is the same run as {configurations[same].path}, seed included: it counts once")
+            raise RunError(
+                f"{configurations[same].path} and {run.path} are the same run, seed included, which would count twice; "
+                "name one of them"
+            )
         configurations[same] = run
         if not run.figures("test"):
             raise RunError(f"{run.path}: has not been evaluated; first: zoo evaluate {run.path}")

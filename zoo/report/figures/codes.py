@@ -106,17 +106,19 @@ def tsne(found: Mapping[str, tuple[np.ndarray, np.ndarray | None]], projection: 
 
 
 def _classes(axis: Axes, points: np.ndarray, labels: np.ndarray | None, marks: Mapping[Any, dict[str, Any]]) -> None:
-    """Dots, of a colour and a marker for each class, and the class's name, if it is short, in their middle."""
+    """Dots, of a colour and a marker for each class, and the class's name, if all are short, in their middle."""
     style: dict[str, Any] = {"s": _area(points), "linewidths": 0, "alpha": 0.75, "rasterized": len(points) > DENSE}
     if labels is None:
         axis.scatter(*points.T, color=colours(1), **style)
         return
+    # Some named and others not would say that the others are not there.
+    named = len(marks) <= _NAMED and all(len(str(name)) <= _SHORT for name in marks)
     for name, mark in marks.items():
         of_class = points[labels == name]
         if not len(of_class):
             continue
         axis.scatter(*of_class.T, **mark, **style)
-        if len(marks) <= _NAMED and len(str(name)) <= _SHORT:
+        if named:
             # The dot nearest to the middle of most, for the mean of two clusters lies in neither.
             middle = of_class[np.abs(of_class - np.median(of_class, axis=0)).sum(axis=1).argmin()]
             text = axis.text(middle[0], middle[1], str(name), ha="center", va="center", fontsize=10, weight="bold")

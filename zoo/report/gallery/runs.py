@@ -84,7 +84,7 @@ def model_of(run: RunDirectory) -> VAE:
     return _model(run.path, run.require_model().stat().st_mtime_ns)
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=3)
 def _split(data: Data, split: str) -> Examples:
     from zoo.experiments.building import load_split
 
@@ -92,10 +92,19 @@ def _split(data: Data, split: str) -> Examples:
 
 
 def chosen(runs: Runs, split: str, images: int, seed: int) -> Examples:
-    """At most so many examples of the first run's split, in an order that the seed decides."""
+    """At most so many examples of the first run's split, in an order that the seed decides.
+
+    Raises:
+        RunError: the user's files have changed since a run was made, which moves examples between splits.
+    """
     import numpy as np
 
-    found = _split(next(iter(runs.values())).experiment().data, split)
+    from zoo.experiments.same_data import check_data
+
+    data = next(iter(runs.values())).experiment().data
+    found = _split(data, split)
+    for run in runs.values() if data.path else ():
+        check_data(run, run.experiment(), {"train": _split(data, "train")})
     return found.take(np.random.default_rng(seed).permutation(len(found.images))[:images])
 
 

@@ -92,6 +92,7 @@ class Progress(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Sets the epoch's bar back."""
         self.began, self.looked, self.epoch = time.perf_counter(), 0.0, epoch
+        self.bar.line = ""
         steps = self.params.get("steps")
         self.bar.reset(self.task, total=steps, description=self._place(), note="" if self.done else "building")
         if steps:

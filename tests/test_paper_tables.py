@@ -15,7 +15,7 @@ from zoo.data.catalogue import CATALOGUE
 from zoo.data.splits import resolve
 from zoo.experiments import configurations
 from zoo.metrics.names import GROUPS, NAMES, TRAINING, named
-from zoo.models import METHODS, claims
+from zoo.models import METHODS, canonical, claims
 from zoo.networks import NETWORKS
 from zoo.papers.claims import printed_verdict
 from zoo.papers.entries import Claim
@@ -54,7 +54,7 @@ METRICS = (
 
 @pytest.fixture(params=TABLES)
 def table(request: pytest.FixtureRequest) -> PaperTable:
-    return _load(request.param)
+    return _load(f"papers/{request.param}")
 
 
 @functools.cache
@@ -72,7 +72,8 @@ def _cells(table: PaperTable, budget: str) -> list[Cell]:
 
 
 def test_there_is_a_file_for_every_table_and_figure() -> None:
-    assert sorted(names()) == sorted(TABLES)
+    papers = [name for name in names() if not name.startswith("leaderboard/")]
+    assert papers == sorted(f"papers/{table}" for table in TABLES)
 
 
 def test_loading_takes_no_tensorflow() -> None:
@@ -172,14 +173,18 @@ def test_claims_hold_in_the_printed_numbers_or_say_that_they_do_not(table: Paper
 
 def test_what_a_paper_prints_as_information_stands_under_what_it_measures(table: PaperTable) -> None:
     under = {
-        "contrastive": {"self_comparison", "rate_beyond_self_comparison"},
-        "critic": {"mutual_information_in_batches"},
-        "noise_contrastive": {"mutual_information_in_batches"},
+        "papers/contrastive": {"self_comparison", "rate_beyond_self_comparison"},
+        "papers/critic": {"mutual_information_in_batches"},
+        "papers/noise_contrastive": {"mutual_information_in_batches"},
     }
     keys = {column.key for column in table.columns}
-    if table.paper not in under or "mutual_information" not in keys or table.name == "noise_contrastive/figure2":
+    if (
+        table.folder not in under
+        or "mutual_information" not in keys
+        or table.name == "papers/noise_contrastive/figure2"
+    ):
         return
-    assert keys & under[table.paper]
+    assert keys & under[table.folder]
     for claim in table.claims:
         assert bool(claim.printed_as) == (claim.metric == "mutual_information"), claim.says
     for column in table.columns:
@@ -265,3 +270,28 @@ def test_rows_set_what_they_are_named_after() -> None:
             if cell.row != "VAE":
                 model = cell.experiment.model
                 assert cell.row == f"α = {model.alpha} β = {model.beta}"
+
+
+# ── Leaderboards ──
+
+LEADERBOARDS = [name for name in names() if name.startswith("leaderboard/")]
+
+
+@pytest.mark.parametrize("name", LEADERBOARDS)
+def test_every_method_of_a_leaderboard_has_the_same_recipe(name: str) -> None:
+    board = _load(name)
+    assert board.seeds >= 3 and not (board.printed or board.source or board.claims)
+    cells = [cell for cell in board.cells("full") if cell.experiment]
+    assert {one for cell in cells for one in canonical(cell.experiment.model.method)} >= {*METHODS}
+    # What a row is about may differ: its objective, warm-up and clipping.
+    for data in board.experiments:
+        recipes = [cell.experiment for cell in cells if cell.data == data]
+        for key in ("kl_warmup", "clip_norm"):
+            values = [getattr(one.train, key) for one in recipes]
+            assert sum(value != values[0] for value in values) <= 1, key
+        alike = {"kl_warmup": 0.0, "clip_norm": None}
+        assert len({one.train.model_copy(update=alike).model_dump_json() for one in recipes}) == 1
+        assert len({one.data.model_dump_json() for one in recipes}) == 1
+        shared = [(one.model.network, one.model.latent_dim, one.model.likelihood) for one in recipes]
+        assert all(one == shared[0] for one in shared)
+        assert recipes[0].train.select == "best" and recipes[0].train.stop is not None

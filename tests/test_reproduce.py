@@ -80,7 +80,7 @@ def test_a_table_is_trained_evaluated_and_reported_and_not_trained_twice(reprodu
     assert code == 0, err
     assert "not in the zoo yet: method lagging, for Lagging-VAE" in err
     assert out.strip() == str(folder / "report" / "report.html")
-    runs = sorted((folder / "runs" / "papers" / "own").iterdir())
+    runs = sorted((folder / "runs" / "own").iterdir())
     assert len(runs) == 4
     vaes = [run for run in map(RunDirectory, runs) if run.experiment().model.beta == 1]
     assert sorted(run.experiment().train.seed for run in vaes) == [0, 1]
@@ -112,7 +112,7 @@ def test_a_table_is_trained_evaluated_and_reported_and_not_trained_twice(reprodu
 
 def test_an_interrupted_run_is_gone_on_with(reproduce, folder):
     reproduce("--seeds", 1, "--only", "VAE")
-    run = next(run for run in map(RunDirectory, (folder / "runs" / "papers" / "own").iterdir())
+    run = next(run for run in map(RunDirectory, (folder / "runs" / "own").iterdir())
                if run.experiment().model.beta == 1 and run.experiment().train.seed == 0)  # fmt: skip
     before = run.metrics.read_text()
     run.model.unlink()
@@ -141,7 +141,7 @@ def test_what_cannot_run_is_a_line_and_the_rest_is_reported(reproduce, folder, m
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["papers/contrastive/tabel3"], "no such table or figure; did you mean 'contrastive/table3'"),
+        (["papers/contrastive/tabel3"], "no such table or figure; did you mean 'papers/contrastive/table3'"),
         ([], "needs a TABLE"),
         (["contrastive/table3", "--budget", "tiny"], "no 'tiny'"),
         (["contrastive/table3", "--only", "minst"], "did you mean 'mnist'"),
@@ -232,7 +232,7 @@ def test_factors_are_relative_to_the_first_row():
 
 def test_a_report_on_runs_of_ones_own(reproduce, folder, command, tmp_path):
     reproduce()
-    runs = sorted((folder / "runs" / "papers" / "own").iterdir())
+    runs = sorted((folder / "runs" / "own").iterdir())
     runs = [run for run in runs if (run / "evaluation.json").is_file()]
     code, _, err = command("report", *runs, "--to", tmp_path / "mine")
     assert code == 0, err

@@ -40,7 +40,10 @@ def report(
 @app.command()
 def reproduce(
     name: Annotated[
-        str | None, typer.Argument(metavar="TABLE", help="Such as papers/contrastive/table3.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="TABLE", help="Such as papers/contrastive/table3 or leaderboard/mnist_deep.", show_default=False
+        ),
     ] = None,
     budget: Annotated[str, typer.Option(help="full, or small: minutes to an hour on two cores.")] = "full",
     only: Annotated[
@@ -57,7 +60,7 @@ def reproduce(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train what a paper's table needs, and set our numbers beside the printed ones.
+    """Train what a table needs: a paper's, with our numbers beside the printed ones, or a leaderboard of the zoo's.
 
     What is trained already is not trained again: an interrupted reproduction goes on with the same command. The exit
     code is 1 where some runs could not be carried out; the report says which.
@@ -68,7 +71,7 @@ def reproduce(
     if listing:
         return _list_tables()
     if name is None:
-        fail(f"reproduce: needs a TABLE; {nearest('', [f'papers/{one}' for one in tables.names()])}")
+        fail(f"reproduce: needs a TABLE; {nearest('', tables.names())}")
     if budget not in tables.BUDGETS:
         fail(f"--budget: no {budget!r}; {nearest(budget, tables.BUDGETS)}")
     table = tables.load(name)
@@ -78,7 +81,7 @@ def reproduce(
     # The rows' hyperparameters are checked by the methods' classes.
     load_tensorflow()
     planned = plan(table, budget=cast("tables.Budget", budget), only=chosen, epochs=epochs, seeds=seeds, runs=runs)
-    folder = to or Path("reports") / "papers" / (table.name + ("-small" if budget == "small" else ""))
+    folder = to or Path("reports") / (table.name + ("-small" if budget == "small" else ""))
     for line in planned.missing():
         say(line)
     if dry_run:
@@ -87,7 +90,7 @@ def reproduce(
             print(f"{job.label}  {job.experiment.train.epochs} epochs  {job.run.path}  {state}")
         return None
     if not planned.jobs:
-        fail(f"papers/{table.name}: nothing of it can run yet")
+        fail(f"{table.name}: nothing of it can run yet")
     from zoo.report.writers.folder import check_replaceable, write
 
     check_replaceable(folder)
@@ -103,7 +106,7 @@ def reproduce(
     for path, text in wrong.items():
         say(f"{path.name}: {text}")
     if len(wrong) == len(planned.all_jobs()):
-        fail(f"papers/{table.name}: none of its runs could be carried out; the first: {next(iter(wrong.values()))}")
+        fail(f"{table.name}: none of its runs could be carried out; the first: {next(iter(wrong.values()))}")
     found = collect(planned, wrong, _command(), say)
     write(found, folder)
     for one in found.judgements:
@@ -121,4 +124,4 @@ def _list_tables() -> None:
         table = tables.load(name)
         lacking = sorted({cell.missing for cell in table.cells("full", resolve=False) if cell.missing})
         waits = f"  (not in the zoo yet: {'; '.join(lacking)})" if lacking else ""
-        print(f"papers/{name}  {table.title}{waits}")
+        print(f"{name}  {table.title}{waits}")

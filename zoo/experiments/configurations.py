@@ -31,7 +31,7 @@ def names() -> list[str]:
     """The shipped experiments, such as `mnist/contrastive`."""
     root = folder()
     found = (path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.yaml"))
-    return sorted(name for name in found if not name.startswith("papers/"))
+    return sorted(name for name in found if not name.startswith(("papers/", "leaderboard/")))
 
 
 def find(name: str, beside: Path = Path()) -> Path:
@@ -145,7 +145,12 @@ def load(name: str | Path, settings: list[str] | None = None, *, resolve: bool =
         ConfigurationError: see `find`, `parse`, `assign` and `validate`.
     """
     files: list[Path] = []
-    values = assign(_parse(find(str(name)), files), settings or [])
+    values = _parse(find(str(name)), files)
+    if "rows" in values and "experiments" in values:
+        raise ConfigurationError(
+            f"{name}: is a table of many runs, and no configuration; carry it out with: zoo reproduce {name}"
+        )
+    values = assign(values, settings or [])
     folders = dict.fromkeys(folder for file in files for folder in outside.folders_for(file))
     return validate(values, str(name), tuple(folders), resolve=resolve)
 

@@ -63,8 +63,9 @@ def plan(
         only: data sets and rows to restrict it to.
         epochs: of every run instead of the table's.
         seeds: 0, 1, … instead of the table's.
-        runs: the folder of runs; those of a paper lie in `papers/<paper>` below, under a name that follows from their
-            configuration, so that tables share what they have in common.
+        runs: the folder of runs; those of a paper lie in `papers/<paper>` below, those of the leaderboards in
+            `leaderboard`, under a name that follows from their configuration, so that tables share what they have in
+            common.
 
     Raises:
         ValueError: something in `only` that the table does not have.
@@ -74,14 +75,14 @@ def plan(
     data, rows = {cell.data for cell in cells}, {cell.row for cell in cells}
     for name in only:
         if name not in data | rows:
-            raise ValueError(f"--only: papers/{table.name} has no {name!r}; {nearest(name, data | rows)}")
+            raise ValueError(f"--only: {table.name} has no {name!r}; {nearest(name, data | rows)}")
     chosen = [
         cell
         for cell in cells
         if (not data.intersection(only) or cell.data in only) and (not rows.intersection(only) or cell.row in only)
     ]
     if not chosen:
-        raise ValueError(f"--only: no row of papers/{table.name} fits all of {', '.join(only)}")
+        raise ValueError(f"--only: no row of {table.name} fits all of {', '.join(only)}")
     small = budget == "small"
     if small and table.small.data is not None and not data.intersection(only):
         chosen = [cell for cell in chosen if cell.data in table.small.data]
@@ -89,7 +90,7 @@ def plan(
     jobs = {}
     for cell in chosen:
         if cell.experiment is not None:
-            of_cell = [_job(cell, cell.experiment, seed, runs / "papers" / table.paper) for seed in range(count)]
+            of_cell = [_job(cell, cell.experiment, seed, runs / table.folder) for seed in range(count)]
             jobs[cell.row, cell.data] = of_cell
     evaluation = table.small.evaluate if small else table.evaluate
     return Plan(table, chosen, jobs, evaluation)

@@ -1,6 +1,7 @@
-"""The files of the papers' tables and figures: base experiments, grid, seeds, printed numbers and claims.
+"""The files of tables and figures: base experiments, grid, seeds, printed numbers and claims.
 
-A table is a YAML file `configs/papers/<paper>/<table>.yaml`. Its rows are settings over a base experiment, one base a
+A table is a YAML file: of a paper `configs/papers/<paper>/<table>.yaml`, of the zoo itself, which prints no numbers but
+its own, `configs/leaderboard/<name>.yaml`. Its rows are settings over a base experiment, one base a
 data set. Nothing here imports TensorFlow.
 """
 
@@ -34,12 +35,12 @@ class Cell(NamedTuple):
 
 
 class PaperTable(Section):
-    """A table or figure of a paper.
+    """A table or figure of a paper, or a leaderboard.
 
     Attributes:
-        name: `contrastive/table3`.
+        name: `papers/contrastive/table3`, or `leaderboard/mnist_deep`.
         title: what it shows.
-        source: authors, year and number.
+        source: authors, year and number; empty where there is no paper.
         seeds: how many the paper ran.
         experiments: the base of each data set's rows, by the data set's name.
         columns: in the order of the printed numbers.
@@ -54,7 +55,7 @@ class PaperTable(Section):
 
     name: str
     title: str
-    source: str
+    source: str = ""
     seeds: Count = 1
     experiments: dict[str, str] = Field(min_length=1)
     columns: list[Column] = Field(default_factory=list)
@@ -115,9 +116,9 @@ class PaperTable(Section):
         return self
 
     @cached_property
-    def paper(self) -> str:
-        """`contrastive`, of `contrastive/table3`."""
-        return self.name.partition("/")[0]
+    def folder(self) -> str:
+        """`papers/contrastive`, of `papers/contrastive/table3`: tables of one folder share their runs."""
+        return self.name.rpartition("/")[0]
 
     def number(self, data: str, row: str, column: Column) -> Printed | None:
         """What the paper prints there."""
@@ -155,19 +156,20 @@ class PaperTable(Section):
             values = configurations.assign_value(values, key, value)
         values = configurations.assign(values, list(changes))
         missing = not_built(values)
-        where = f"papers/{self.name}: {row} on {data}"
+        where = f"{self.name}: {row} on {data}"
         return Cell(row, data, None if missing else validate(values, where, resolve=resolve), missing)
 
 
 def names() -> list[str]:
-    """The tables and figures that the zoo can reproduce, such as `contrastive/table3`."""
-    root = configurations.folder() / "papers"
-    found = sorted(root.glob("*/*.yaml"), key=lambda path: (path.parent.name, path.stem))
-    return [f"{path.parent.name}/{path.stem}" for path in found if re.match(r"(table|figure)\d", path.stem)]
+    """The leaderboards, and the tables and figures of papers, such as `papers/contrastive/table3`."""
+    root = configurations.folder()
+    papers = [path for path in root.glob("papers/*/*.yaml") if re.match(r"(table|figure)\d", path.stem)]
+    found = [*root.glob("leaderboard/*.yaml"), *papers]
+    return sorted(path.relative_to(root).with_suffix("").as_posix() for path in found)
 
 
 def load(name: str) -> PaperTable:
-    """A table by name, with or without `papers/` before it, or a file of one's own.
+    """A table by name, of a paper's with or without `papers/` before it, or a file of one's own.
 
     Args:
         name: such as `papers/contrastive/table3`, or the path of a YAML file, whose table is then called `own/STEM`.
@@ -179,10 +181,11 @@ def load(name: str) -> PaperTable:
     if own.suffix in {".yaml", ".yml"} and own.is_file():
         path, short = own, f"own/{own.stem}"
     else:
-        short, known = name.removeprefix("papers/").removesuffix(".yaml"), names()
+        short, known = name.removesuffix(".yaml"), names()
+        short = f"papers/{short}" if f"papers/{short}" in known else short
         if short not in known:
-            raise ConfigurationError(f"papers/{short}: no such table or figure; {nearest(short, known)}")
-        path = configurations.folder() / "papers" / f"{short}.yaml"
+            raise ConfigurationError(f"{short}: no such table or figure; {nearest(short, known)}")
+        path = configurations.folder() / f"{short}.yaml"
     try:
         return PaperTable.model_validate({**configurations.parse(path), "name": short})
     except ValidationError as error:

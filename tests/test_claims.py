@@ -43,6 +43,7 @@ def of(**means):
 
 BEST = Claim(says="A is best", metric="x", best="A")
 ORDER = Claim(says="A, then B, then C", metric="x", order=["A", "B", "C"])
+ALIKE = Claim(says="A, B and C are the same", metric="x", alike=["A", "B", "C"])
 
 
 @pytest.mark.parametrize(
@@ -64,6 +65,11 @@ ORDER = Claim(says="A, then B, then C", metric="x", order=["A", "B", "C"])
         (ORDER, "lower", of(A=1.0, B=2.0, C=3.0), "shown"),
         (ORDER, "lower", of(A=1.0, B=3.0, C=2.0), "contradicted"),
         (ORDER, "lower", of(A=1.0, B=3.0), "not measured"),
+        (ALIKE, "higher", of(A=1.0, B=1.0, C=1.0), "not shown"),
+        (ALIKE, "higher", of(A=1.0, B=1.0, C=2.0), "contradicted"),
+        (ALIKE, "lower", of(A=3.0, B=Estimate(2.9, 0.4, 4), C=Estimate(2.9, 0.4, 4)), "not shown"),
+        (ALIKE, "higher", of(A=1.0, B=1.0), "not measured"),
+        (ALIKE, "higher", of(A=1.0, B=1.0, C=math.nan), "not measured"),
         # √(0.4²/4 + 0.3²/4) = 0.25: a gap of 0.49 is under two of them, one of 0.51 is not, either way round.
         (BEST, "higher", of(A=Estimate(2.49, 0.4, 4), B=Estimate(2.0, 0.3, 4)), "not shown"),
         (BEST, "higher", of(A=Estimate(2.51, 0.4, 4), B=Estimate(2.0, 0.3, 4)), "shown"),
@@ -191,8 +197,11 @@ def test_a_misspelt_method_is_an_error_and_not_a_plan():
     [
         ({"claims": [{"says": "", "metric": "rate", "best": "Z"}]}, "no row 'Z'"),
         ({"claims": [{"says": "", "metric": "elbo", "best": "A"}]}, "no column 'elbo'"),
-        ({"claims": [{"says": "", "metric": "rate"}]}, "either `best` or `order`"),
-        ({"claims": [{"says": "", "metric": "rate", "order": ["A"]}]}, "two rows"),
+        ({"claims": [{"says": "", "metric": "rate"}]}, "one of `best`, `order` and `alike`"),
+        ({"claims": [{"says": "", "metric": "rate", "order": ["A"]}]}, "order: needs two rows"),
+        ({"claims": [{"says": "", "metric": "rate", "alike": ["A"]}]}, "alike: needs two rows"),
+        ({"claims": [{"says": "", "metric": "rate", "alike": ["A", "Z"]}]}, "no row 'Z'"),
+        ({"claims": [{"says": "", "metric": "rate", "alike": ["A", "B"], "best": "A"}]}, "one of `best`"),
         ({"printed": {"digits": {"A": [1, 2]}}}, "2 numbers for 3 columns"),
         ({"printed": {"cifar": {"A": [1, 2, 3]}}}, "no data set 'cifar'"),
         ({"printed": {"digits": {"A": ["1,5", 2, 3]}}}, "must be a number"),
@@ -217,7 +226,7 @@ def test_mistakes_in_a_tables_file_are_one_line(changes, message):
 
 
 def test_an_unknown_table_lists_the_valid_ones():
-    with pytest.raises(ConfigurationError, match=r"papers/contrastive/tabel3: .*did you mean 'contrastive/table3'"):
+    with pytest.raises(ConfigurationError, match=r"papers/contrastive/tabel3: .*did you mean 'papers/contrastive/table3'"):
         load("papers/contrastive/tabel3")
 
 

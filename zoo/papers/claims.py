@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
+from itertools import combinations, pairwise
 
 from zoo.doctor.diagnosis import INFORMATION, UNITS
 from zoo.papers.entries import Claim
@@ -28,7 +28,8 @@ def judge(
 
     A claim is contradicted as soon as one pair of rows stands the other way round, and shown where every pair stands in
     the claimed order, each by a difference that is shown (`zoo.report.statements`): so never with a single seed. A pair
-    in which the row that is ahead has collapsed shows nothing.
+    in which the row that is ahead has collapsed shows nothing. That rows are alike is contradicted by a difference that
+    is shown, and never shown itself, for noise would do.
 
     Args:
         claim: what is claimed.
@@ -40,13 +41,25 @@ def judge(
     Returns:
         The verdict, and why.
     """
-    sign = -1.0 if better == "lower" else 1.0
+    found = {row: one for row, one in found.items() if not math.isnan(one.mean)}
+    if claim.alike:
+        return _alike(claim.alike, found)
+    return _ranked(claim, -1.0 if better == "lower" else 1.0, found, others or {}, collapsed or {})
+
+
+def _ranked(
+    claim: Claim,
+    sign: float,
+    found: Mapping[str, Estimate],
+    others: Mapping[str, Estimate],
+    collapsed: Mapping[str, bool | None],
+) -> tuple[Verdict, str]:
+    """Whether rows stand as claimed; `sign` is 1 where higher is better, else −1."""
     if claim.best is not None:
         pairs = [(claim.best, row) for row in found if row != claim.best]
         needed = [claim.best]
     else:
         pairs, needed = list(pairwise(claim.order)), claim.order
-    found = {row: one for row, one in found.items() if not math.isnan(one.mean)}
     pairs = [(a, b) for a, b in pairs if claim.best is None or b in found]
     absent = [row for row in needed if row not in found]
     if absent or not pairs:
@@ -58,7 +71,7 @@ def judge(
         gap = sign * (found[a].mean - found[b].mean)
         first, second = (a, b) if gap >= 0 else (b, a)
         text = f"{first} {_pair(found, first, second)}"
-        state = (collapsed or {}).get(first, False)
+        state = collapsed.get(first, False)
         if gap and state is not False:
             has = (
                 "has codes that say next to nothing, which is no merit"
@@ -78,10 +91,21 @@ def judge(
     if claim.best is not None and others:
         best = found[claim.best]
         for row, other in others.items():
-            if sign * (other.mean - best.mean) > 0 and (collapsed or {}).get(row, False) is False:
+            if sign * (other.mean - best.mean) > 0 and collapsed.get(row, False) is False:
                 open_to = "" if is_shown(other, best) else f", which is not shown ({not_shown(other, best)})"
                 because += f"; but {row}, not among the paper's, is better ({other.mean:.5g}){open_to}"
     return "shown", because
+
+
+def _alike(rows: Sequence[str], found: Mapping[str, Estimate]) -> tuple[Verdict, str]:
+    """Whether rows that are said to be alike differ."""
+    if absent := [row for row in rows if row not in found]:
+        return "not measured", f"no number for {', '.join(absent)}"
+    pairs = list(combinations(rows, 2))
+    apart = [f"{a} {_pair(found, a, b)}" for a, b in pairs if is_shown(found[a], found[b])]
+    if apart:
+        return "contradicted", "; ".join(apart)
+    return "not shown", "; ".join(f"{a} {_pair(found, a, b)}: {not_shown(found[a], found[b])}" for a, b in pairs)
 
 
 def _pair(found: Mapping[str, Estimate], a: str, b: str) -> str:

@@ -34,7 +34,7 @@ class RowSettings(Section):
 
 
 class Claim(Section):
-    """What a paper says of its numbers: rows from best to worst in a column, or one row above all others.
+    """What a paper says of its numbers: rows from best to worst in a column, one row above all others, or rows alike.
 
     Where a paper's column measures something else than its name says, `printed_as` has the columns of what it measures;
     the claim is judged in these too.
@@ -45,6 +45,7 @@ class Claim(Section):
     printed_as: list[str] = Field(default_factory=list)
     order: list[str] = Field(default_factory=list)
     best: str | None = None
+    alike: list[str] = Field(default_factory=list)
     data: list[str] | None = None
 
     @property
@@ -54,10 +55,11 @@ class Claim(Section):
 
     @model_validator(mode="after")
     def _either(self) -> Self:
-        if (self.best is None) == (not self.order):
-            raise ValueError("a claim has either `best` or `order`")
-        if self.best is None and len(self.order) < 2:
-            raise ValueError("order: needs two rows or more")
+        if sum(map(bool, (self.best, self.order, self.alike))) != 1:
+            raise ValueError("a claim has one of `best`, `order` and `alike`")
+        for name, rows in (("order", self.order), ("alike", self.alike)):
+            if len(rows) == 1:
+                raise ValueError(f"{name}: needs two rows or more")
         return self
 
 

@@ -92,7 +92,11 @@ class PaperTable(Section):
     def _refers(self) -> Self:
         keys = [column.key for column in self.columns]
         named = [(f"printed.{data}", row) for data, rows in self.printed.items() for row in rows]
-        named += [("claims", row) for claim in self.claims for row in [*claim.order, *filter(None, [claim.best])]]
+        named += [
+            ("claims", row)
+            for claim in self.claims
+            for row in [*claim.order, *claim.alike, *filter(None, [claim.best])]
+        ]
         named += [("figures", row) for figure in self.figures for row in figure.rows or []]
         named += [("small.rows", row) for row in self.small.rows or []]
         for where, row in named:

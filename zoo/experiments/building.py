@@ -71,13 +71,17 @@ class Plateau(keras.callbacks.ReduceLROnPlateau):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """As Keras's, but for the epochs of the warm-up, of which it only logs the learning rate."""
         logs = {} if logs is None else logs
-        before = float(self.model.optimizer.learning_rate)
+        before = self._rate()
         if epoch >= self.warm_up:
             super().on_epoch_end(epoch, logs)
         else:
             logs["learning_rate"] = before
-        self.reductions += float(self.model.optimizer.learning_rate) < before
+        self.reductions += self._rate() < before
         logs[REDUCTIONS] = self.reductions
+
+    def _rate(self) -> float:
+        # On replicas the variable is no number for Python.
+        return float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
 
 
 def plateau(train: Train) -> list[keras.callbacks.Callback]:

@@ -226,7 +226,8 @@ def test_mistakes_in_a_tables_file_are_one_line(changes, message):
 
 
 def test_an_unknown_table_lists_the_valid_ones():
-    with pytest.raises(ConfigurationError, match=r"papers/contrastive/tabel3: .*did you mean 'papers/contrastive/table3'"):
+    suggestion = r"papers/contrastive/tabel3: .*did you mean 'papers/contrastive/table3'"
+    with pytest.raises(ConfigurationError, match=suggestion):
         load("papers/contrastive/tabel3")
 
 

@@ -42,7 +42,7 @@ def reproduce(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="TABLE", help="Such as papers/contrastive/table3 or leaderboard/mnist_deep.", show_default=False
+            metavar="TABLE", help="Such as papers/contrastive/table3 or leaderboard/images.", show_default=False
         ),
     ] = None,
     budget: Annotated[str, typer.Option(help="full, or small: minutes to an hour on two cores.")] = "full",

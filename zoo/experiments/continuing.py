@@ -12,7 +12,7 @@ from zoo.experiments.run_directory import RunDirectory, RunError
 from zoo.experiments.same_configuration import check_unchanged
 from zoo.experiments.schema import Experiment
 from zoo.files import replacing
-from zoo.training.checkpoints import DAMAGED, STATE, checkpoints, read
+from zoo.training.checkpoints import DAMAGED, STATE, checkpoints, epoch_of, read
 from zoo.training.metrics_file import rows, text
 
 # Of a `.keras` file; beside them, Keras knows a folder of assets.
@@ -86,7 +86,7 @@ def check_epochs(run: RunDirectory, epochs: int, done: int | None = None) -> Non
         RunError: they are fewer.
     """
     if done is None:
-        done = max((int(path.name[6:]) for path in checkpoints(run.checkpoints)), default=0)
+        done = max(map(epoch_of, checkpoints(run.checkpoints)), default=0)
     if done > epochs:
         raise RunError(f"{run.path}: has {done} epochs behind it already; --epochs goes on, so it needs {done} or more")
 

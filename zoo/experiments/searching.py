@@ -31,7 +31,7 @@ from zoo.files import replacing
 from zoo.metrics.names import PROBES
 from zoo.models import canonical
 from zoo.training.callbacks.nan import TrainingDivergedError
-from zoo.training.checkpoints import checkpoints
+from zoo.training.checkpoints import checkpoints, epoch_of
 
 _ORACLES = {
     "random": keras_tuner.oracles.RandomSearchOracle,
@@ -270,8 +270,9 @@ def take_over(earlier: RunDirectory, run: RunDirectory, experiment: Experiment) 
         OSError: it cannot be written.
     """
     found = checkpoints(earlier.checkpoints)
-    has = [path.name for path in checkpoints(run.checkpoints)]
-    if experiment.train.schedule.name == "cosine" or not found or max(has, default="") >= found[-1].name:
+    has = checkpoints(run.checkpoints)
+    as_far = not found or (has and epoch_of(has[-1]) >= epoch_of(found[-1]))
+    if experiment.train.schedule.name == "cosine" or as_far:
         return
     # The latest checkpoint last: until it is there, all of this is done again. An older one may be the best so far.
     for source, target in (

@@ -118,7 +118,7 @@ class Stop(Section):
     """When a training ends before its last epoch.
 
     After `patience` epochs in which the validation figure `train.monitor` has not become better by more than
-    `min_delta`, or with the so-manieth of the plateau schedule's `reductions`.
+    `min_delta`, or with the n-th of the plateau schedule's `reductions`.
     """
 
     patience: Count | None = None

@@ -62,6 +62,36 @@ def sums_of_ratios(loc: np.ndarray, scale: np.ndarray, rows: slice, noise: np.nd
     return sums
 
 
+def overlaps_in_batches(
+    loc: np.ndarray, scale: np.ndarray, order: np.ndarray, size: int, noise: np.ndarray, block: int
+) -> np.ndarray:
+    """Log of 1 + the sum of ratios of each posterior to the others of its batch, for one draw of each.
+
+    Where n is no multiple of the batch's size, the last batch is filled up with posteriors of the first that serve for
+    comparison alone.
+
+    Args:
+        loc: posterior means, [n, d].
+        scale: posterior standard deviations, [n, d].
+        order: the posteriors as batches are cut from them, [n].
+        size: of a batch, up to n.
+        noise: standard normal, [n, d], in the order of loc.
+        block: posteriors compared at a time.
+
+    Returns:
+        Nats, [n], in the order of loc; none is below 0.
+    """
+    overlaps = np.empty(len(loc))
+    for start in range(0, len(loc), size):
+        drawn = order[start : start + size]
+        among = np.concatenate([drawn, order[: size - len(drawn)]])
+        batch = loc[among], scale[among]
+        for first in range(0, len(drawn), block):
+            rows = slice(first, min(first + block, len(drawn)))
+            overlaps[drawn[rows]] = np.log1p(sums_of_ratios(*batch, rows, noise[drawn[rows]], block))
+    return overlaps
+
+
 def _weights(loc: np.ndarray, scale: np.ndarray, farthest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What (z², z, 1, log q(z_i|x_i)) is multiplied with, [m, 2·d + 2], and how far rounding may take it, [m]."""
     precision = scale**-2

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from zoo.metrics._arguments import as_count, as_posteriors
-from zoo.metrics._ratios import mean_below, sums_of_ratios
+from zoo.metrics._ratios import mean_below, overlaps_in_batches
 
 # Rows of a large batch that are compared at a time.
 _BLOCK = 1024
@@ -61,13 +61,6 @@ def info_nce_bound_by_example(loc: Any, scale: Any, seed: int = 0, batch: int = 
         raise ValueError(f"batch must be from 2 to the number of posteriors, {n}, got {batch}")
     generator = np.random.default_rng(seed)
     order = generator.permutation(n)
-    overlap = np.empty(n)
-    for start in range(0, n, batch):
-        drawn = order[start : start + batch]
-        among = np.concatenate([drawn, order[: batch - len(drawn)]])
-        mixture = loc[among], scale[among]
-        for first in range(0, len(drawn), _BLOCK):
-            rows = slice(first, min(first + _BLOCK, len(drawn)))
-            noise = generator.standard_normal((rows.stop - first, loc.shape[1]))
-            overlap[drawn[rows]] = np.log1p(sums_of_ratios(*mixture, rows, noise, _BLOCK))
-    return math.log(batch) - overlap
+    noise = np.empty(loc.shape)
+    noise[order] = generator.standard_normal(loc.shape)
+    return math.log(batch) - overlaps_in_batches(loc, scale, order, batch, noise, _BLOCK)

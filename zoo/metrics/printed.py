@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from zoo.metrics._arguments import as_count, as_posteriors
-from zoo.metrics._ratios import mean_below, sums_of_ratios
+from zoo.metrics._ratios import mean_below, overlaps_in_batches
 
 # Posteriors that are compared at a time.
 _BLOCK = 1024
@@ -71,18 +71,11 @@ def mutual_information_in_batches_by_example(
     generator = np.random.default_rng(seed)
     # Another stream, so that the draws of an example do not depend on its batch.
     order = np.random.default_rng([seed, size]).permutation(n)
-    overlap = np.zeros(n)
+    overlaps = np.zeros(n)
     for _ in range(samples):
         noise = generator.standard_normal(loc.shape)
-        for start in range(0, n, size):
-            drawn = order[start : start + size]
-            among = np.concatenate([drawn, order[: size - len(drawn)]])
-            batch = loc[among], scale[among]
-            for first in range(0, len(drawn), _BLOCK):
-                rows = slice(first, min(first + _BLOCK, len(drawn)))
-                sums = sums_of_ratios(*batch, rows, noise[drawn[rows]], _BLOCK)
-                overlap[drawn[rows]] += np.log1p(sums) / samples
-    return math.log(size) - overlap
+        overlaps += overlaps_in_batches(loc, scale, order, size, noise, _BLOCK) / samples
+    return math.log(size) - overlaps
 
 
 def self_comparison(loc: Any, scale: Any, batch_size: int = 256, seed: int = 0, samples: int | None = None) -> float:

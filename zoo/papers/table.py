@@ -1,8 +1,8 @@
 """The files of tables and figures: base experiments, grid, seeds, printed numbers and claims.
 
 A table is a YAML file: of a paper `configs/papers/<paper>/<table>.yaml`, of the zoo itself, which prints no numbers but
-its own, `configs/leaderboard/<name>.yaml`. Its rows are settings over a base experiment, one base a
-data set. Nothing here imports TensorFlow.
+its own, `configs/leaderboard/<name>.yaml`. Its rows are settings over a base experiment, one base a data set. Nothing
+here imports TensorFlow.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class PaperTable(Section):
     """A table or figure of a paper, or a leaderboard.
 
     Attributes:
-        name: `papers/contrastive/table3`, or `leaderboard/mnist_deep`.
+        name: `papers/contrastive/table3`, or `leaderboard/images`.
         title: what it shows.
         source: authors, year and number; empty where there is no paper.
         seeds: how many the paper ran.

@@ -31,10 +31,15 @@ def folder_name(epoch: int) -> str:
     return f"epoch-{epoch:04d}"
 
 
+def epoch_of(path: Path) -> int:
+    """After how many epochs a checkpoint was written."""
+    return int(path.name.removeprefix("epoch-"))
+
+
 def checkpoints(directory: Path) -> list[Path]:
     """The complete checkpoints of a run, oldest first."""
     found = (path for path in directory.glob("epoch-*") if re.fullmatch(r"epoch-\d{4,9}", path.name))
-    return sorted(found, key=lambda path: int(path.name[6:]))
+    return sorted(found, key=epoch_of)
 
 
 def prune(directory: Path, epoch: int, keep: int = 2, also: int | None = None) -> None:
@@ -48,8 +53,8 @@ def prune(directory: Path, epoch: int, keep: int = 2, also: int | None = None) -
         keep: how many stay, with that one.
         also: the epoch of another that stays: the best so far.
     """
-    older = [path for path in checkpoints(directory) if int(path.name[6:]) <= epoch]
-    too_old = [path for path in older[:-keep] if int(path.name[6:]) != also]
+    older = [path for path in checkpoints(directory) if epoch_of(path) <= epoch]
+    too_old = [path for path in older[:-keep] if epoch_of(path) != also]
     for old in (*too_old, *directory.glob(".epoch-*")):
         shutil.rmtree(old)
 

@@ -27,7 +27,7 @@ class Selection:
         best: the model is that of the best epoch by that figure; of the last epoch otherwise.
         patience: the training ends after so many epochs without a better figure; None: it does not.
         min_delta: what an epoch must be better by to count for the patience, in the figure's unit.
-        reductions: the training ends with the so-manieth reduction of the learning rate; None: it does not.
+        reductions: the training ends with the n-th reduction of the learning rate, n being this; None: it does not.
         warm_up: epochs that do not count, while the weight of the rate still rises.
     """
 

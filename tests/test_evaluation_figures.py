@@ -27,6 +27,7 @@ NAMES = {
     "information": {
         "mutual_information", "marginal_kl", "info_nce_bound", "active_units", "rate_per_unit", "unit_variances",
         "decoder_sensitivity", "mutual_information_in_batches", "self_comparison", "rate_beyond_self_comparison",
+        "informative_units",
     },
     "consistency": {"consistency"},
     "knn": {"knn_accuracy"},
@@ -56,7 +57,7 @@ def test_every_group_has_its_figures(model):
     for measured in found.values():
         assert measured.examples == 20 and math.isfinite(measured.value)
     # A count says of how many.
-    assert found.pop("active_units").unit == "units of 3"
+    assert found.pop("active_units").unit == found.pop("informative_units").unit == "units of 3"
     assert {name: measured.unit for name, measured in found.items()} == {name: named(name).unit for name in found}
     # Twenty images are one batch of the self-comparison.
     without = {"unit_variances", "decoder_sensitivity", "self_comparison", "rate_beyond_self_comparison"}

@@ -18,11 +18,12 @@ from sklearn.decomposition import PCA
 from zoo import cli, experiments, metrics
 from zoo.data import load
 from zoo.experiments import configurations
+from zoo.experiments.evaluation import evaluate
 from zoo.experiments.run_directory import RunDirectory, RunError
 from zoo.report import figures
 from zoo.report.figures.curves import MOST_NAMED
 from zoo.report.gallery.curves import information_by_size
-from zoo.report.gallery.plot import FIGURES, plot
+from zoo.report.gallery.plot import FIGURES, WITHOUT_MODEL, plot
 from zoo.report.gallery.runs import data_set, labelled, model_of, same_but_for_seed, sample
 
 pytestmark = pytest.mark.slow
@@ -259,6 +260,21 @@ def test_panels_that_are_compared_have_one_scale():
     assert left.get_ylim() == right.get_ylim()
 
 
+def test_rate_and_distortion_are_dots_around_their_mean_on_lines_of_one_elbo():
+    (axis,) = figures.rate_distortion({"two": [(1.0, 80.0), (3.0, 90.0)], "one": [(12.0, 70.0)]}).axes
+    drawn = [np.stack(line.get_data(), axis=1) for line in axis.lines]
+    bounds = [points for points, line in zip(drawn, axis.lines, strict=True) if line.get_linestyle() == "--"]
+    np.testing.assert_allclose(drawn[0], [[1, 80], [3, 90]])
+    np.testing.assert_allclose(lines(axis)["two"], [[2, 85]])
+    np.testing.assert_allclose(lines(axis)["one"], [[12, 70]])
+    sums = [points.sum(axis=1) for points in bounds]
+    assert len(sums) > 3 and all(one == pytest.approx(other) for one, other in sums)
+    # Each is called by its ELBO.
+    assert [float(text.get_text().replace("−", "-")) for text in axis.texts] == pytest.approx([-one for one, _ in sums])
+    with pytest.raises(ValueError, match="no point to draw"):
+        figures.rate_distortion({})
+
+
 def test_rates_fall_from_left_to_right():
     (axis,) = figures.rate_per_unit({"run": np.array([0.5, 2.0, 0.0])}).axes
     np.testing.assert_allclose(lines(axis)["run: 2.50 nats"], [[1, 2.0], [2, 0.5], [3, 0.0]])
@@ -328,6 +344,7 @@ def trained(tmp_path_factory):
     for name, (configuration, more) in made.items():
         experiment = configurations.load(configuration, [*SMALL, *more])
         experiments.train(experiment, RunDirectory(folder / name), quiet=True)
+        evaluate(folder / name, "test", only=("terms",))
     RunDirectory.create(folder / "begun", configurations.load("digits/vae"))
     RunDirectory.create(folder / "other", configurations.load("gaussians/vae"))
     return folder
@@ -352,7 +369,7 @@ def command(capsys, monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_figure_of_a_run_and_of_several(command, trained, tmp_path, name):
-    few = [] if name == "history" else ["--images", 6]
+    few = [] if name in WITHOUT_MODEL else ["--images", 6]
     code, out, _ = command(name, trained / "vae-seed0", *few)
     assert (code, out) == (0, f"{name}.png\n")
     assert np.asarray(Image.open(tmp_path / f"{name}.png").convert("L")).std() > 1
@@ -474,6 +491,21 @@ def test_a_history_is_that_of_the_file_and_seeds_are_one_line(trained):
     drawn = [line.get_ydata() for line in both.lines if line.get_label() == "noise-seed0"]
     np.testing.assert_allclose(drawn, [[row[key] for row in rows["noise-seed0"]] for key in ("val_elbo", "elbo")])
     assert len(only.lines) == 3 and "n = 300 of validation; means of up to 2 seeds" in figure.get_suptitle()
+
+
+def test_rate_and_distortion_are_those_of_the_evaluation(trained):
+    runs = labelled([trained / name for name in ("vae-seed0", "vae-seed1", "noise-seed0")])
+    figure = plot("rate_distortion", runs)
+    (axis,) = figure.axes
+    found = {label: run.figures("test") for label, run in runs.items()}
+    points = {label: [of["rate"]["value"], of["distortion"]["value"]] for label, of in found.items()}
+    np.testing.assert_allclose(lines(axis)["noise-seed0"], [points["noise-seed0"]])
+    np.testing.assert_allclose(
+        lines(axis)["vae (2 seeds)"], [np.mean([points["vae-seed0"], points["vae-seed1"]], axis=0)]
+    )
+    assert figure.get_suptitle() == f"digits, test; n = {found['vae-seed0']['rate']['examples']}"
+    with pytest.raises(RunError, match=r"no rate and distortion of validation; first: zoo evaluate .* --split valid"):
+        plot("rate_distortion", runs, split="validation")
 
 
 def test_a_traversal_changes_one_unit(trained):

@@ -14,6 +14,7 @@ from zoo.metrics.information import (
     active_units,
     decompose_rate,
     decompose_rate_by_example,
+    informative_units,
     marginal_kl,
     mutual_information,
     rate_per_unit,
@@ -298,6 +299,21 @@ def test_active_units():
     assert active_units(loc, threshold=9.5) == 0
     assert active_units(np.zeros((2, 3)), threshold=0) == 0
     assert isinstance(active_units(loc), int)
+
+
+def test_informative_units_have_both_variance_and_rate():
+    # Unit by unit: a mean that varies with a posterior that is far from the prior; likewise, near it; a mean that does
+    # not vary with a posterior that is far.
+    loc = np.array([[-1.0], [1.0]]) * np.array([1.0, 0.2, 0.0])
+    scale = np.array([[0.5, 1.0, 0.1]] * 2)
+    np.testing.assert_allclose(rate_per_unit(loc, scale)[1], 0.02)
+    assert active_units(loc) == 2 and informative_units(loc, scale) == 1
+    assert informative_units(loc, scale, least=0.02) == 2
+    # Under a narrower prior the same posterior says more.
+    assert informative_units(loc, scale, prior_variance=0.25) == 2
+    assert isinstance(informative_units(loc, scale), int)
+    with pytest.raises(ValueError, match="least must be a rate of at least 0 nats, got -1"):
+        informative_units(loc, scale, least=-1)
 
 
 GOOD = np.ones((3, 2))

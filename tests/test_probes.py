@@ -3,11 +3,12 @@ import math
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
-from zoo.metrics import knn_accuracy, linear_accuracy, softmax, softmax_accuracy, svm_accuracy
+from zoo.metrics import few_label_accuracies, knn_accuracy, linear_accuracy, softmax, softmax_accuracy, svm_accuracy
 
 PROBES = [knn_accuracy, linear_accuracy, softmax_accuracy, svm_accuracy]
 
@@ -76,6 +77,28 @@ def test_linear_is_scikit_learns_regression():
     assert linear_accuracy(train_codes, train_labels, test_codes, test_labels) == expected
     assert linear_accuracy(train_codes, train_labels, test_codes, test_labels, seed=7) == expected
     assert 0.3 < expected < 1
+
+
+def test_few_labels_are_drawn_class_by_class():
+    codes, labels, test_codes, test_labels = data = blobs(n=400, m=300)
+    found = few_label_accuracies(*data, labels=40, draws=3, seed=5)
+    expected = []
+    for rows, _ in StratifiedShuffleSplit(3, train_size=40, random_state=5).split(codes, labels):
+        shares = np.bincount(labels[rows]) / 40 - np.bincount(labels) / 400
+        assert len(rows) == 40 and np.abs(shares).max() < 1 / 40
+        expected.append(linear_accuracy(codes[rows], labels[rows], test_codes, test_labels))
+    np.testing.assert_array_equal(found, expected)
+    assert len({*found}) > 1
+    # All labels are better than some.
+    assert found.mean() < linear_accuracy(*data)
+
+
+def test_too_few_labels_are_no_draws():
+    codes, labels, *held_out = blobs(n=60, m=20)
+    with pytest.raises(ValueError, match="greater or equal to the number of classes = 4"):
+        few_label_accuracies(codes, labels, *held_out, labels=3)
+    with pytest.raises(ValueError, match="train_size=100"):
+        few_label_accuracies(codes, labels, *held_out, labels=100)
 
 
 def test_svm_is_scikit_learns():

@@ -11,6 +11,7 @@ import yaml
 
 from zoo.doctor.diagnosis import FIGURES
 from zoo.experiments.run_directory import RunDirectory
+from zoo.experiments.search_directory import SearchDirectory
 from zoo.papers.entries import Evaluation
 from zoo.papers.needs import Needs, needs_of
 from zoo.papers.result import relative
@@ -223,6 +224,64 @@ def test_figures_that_earlier_versions_did_not_have_are_measured_alone(tmp_path)
     assert not needs.missing(run, "test")
     measured(800, self_comparison="is inf on these images")
     assert not needs.missing(run, "test")
+
+
+def test_a_row_is_tuned_and_then_trained(command, tmp_path):
+    tuned = {"set": {"train.batch_size": 128}, "tune": {"model.beta": {"float": [0.25, 4.0], "log": True}}}
+    table = {
+        **{key: TABLE[key] for key in ("title", "experiments")},
+        "columns": [{"metric": "elbo", "header": "ELBO", "better": "higher"}],
+        "baseline": "VAE",
+        "rows": {"VAE": {}, "tuned": tuned},
+        "small": {**TABLE["small"], "trials": 2, "set": {**TABLE["small"]["set"], "train.epochs": 1}},
+    }
+    (tmp_path / "t.yaml").write_text(yaml.safe_dump(table), encoding="utf-8")
+    words = ["reproduce", tmp_path / "t.yaml", "--budget", "small", "--runs", tmp_path / "runs", "--to", tmp_path / "r"]
+    code, out, _ = command(*words, "--dry-run")
+    assert code == 0 and "tuned on digits  0 of 2 trials" in out and out.count("to be trained") == 2
+
+    code, _, err = command(*words)
+    assert code == 0, err
+    (place,) = (one for one in (tmp_path / "runs" / "own" / "searches").iterdir() if one.is_dir())
+    search = SearchDirectory(place)
+    trials = search.recorded()
+    assert search.read().objective == "elbo" and search.read().tuner == "bayesian" and len(trials) == 2
+    best = max(trials, key=lambda trial: trial.score)
+    beta = best.values["model.beta"]
+    assert search.run(best.number).experiment().model.beta == beta
+    # The best trial is the run of its seed: it was not trained again, and the other has its hyperparameter.
+    runs = [RunDirectory(run).experiment() for run in (tmp_path / "runs" / "own").iterdir() if run != place.parent]
+    assert sorted(run.train.seed for run in runs if run.train.batch_size != 128) == [0, 1]
+    assert [(run.train.seed, run.model.beta) for run in runs if run.train.batch_size == 128] == [(1, beta)]
+    report = (tmp_path / "r" / "report.md").read_text(encoding="utf-8").replace("\\", "")
+    assert f"beta = {beta:.3g}: the best of 2 trials by the ELBO of the validation split ({best.score:.5g})" in report
+    assert "Against VAE" in report and "model.beta" not in report.partition("## Runs")[0]
+
+    code, out, _ = command(*words, "--dry-run")
+    assert "to be tuned" not in out and out.count(" trained") == 4 and f"trial-{best.number:03d}" in out
+    # More trials are more of the same search.
+    table["small"]["trials"] = 3
+    (tmp_path / "t.yaml").write_text(yaml.safe_dump(table), encoding="utf-8")
+    code, out, _ = command(*words, "--dry-run")
+    assert "tuned on digits  2 of 3 trials" in out
+    code, _, err = command(*words)
+    assert code == 0 and len(search.recorded()) == 3 and search.recorded()[:2] == trials, err
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"tune": {"model.betta": {"float": [1, 2]}}}, "betta"),
+        ({"tune": {"model.beta": {"float": [2, 1]}}}, "tune: model.beta: the range [2.0, 1.0] is empty"),
+        ({"tune": {"data.name": {"choice": ["a"]}}}, "tune: no key 'data.name'"),
+        ({"tune": "beta"}, "tune"),
+    ],
+)
+def test_a_wrong_space_is_one_line(command, tmp_path, change, message):
+    table = {**{key: TABLE[key] for key in ("title", "experiments", "small")}, "rows": {"VAE": change}}
+    (tmp_path / "t.yaml").write_text(yaml.safe_dump(table), encoding="utf-8")
+    code, _, err = command("reproduce", tmp_path / "t.yaml", "--runs", tmp_path / "runs", "--budget", "small")
+    assert code != 0 and message in err and "Traceback" not in err
 
 
 def test_factors_are_relative_to_the_first_row():

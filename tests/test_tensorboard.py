@@ -84,7 +84,7 @@ def test_scalars_have_the_names_of_the_terms(tensorboard, runs):
     terms = ("information/rate", "objective/elbo", "objective/loss", "objective/distortion", "objective/sum_of_squares")
     common = {f"{term} {split}" for term in terms for split in ("train", "validation")}
     common |= {f"information/{name}" for name in ("mutual_information", "marginal_kl", "active_units")}
-    common |= {"probes/knn_accuracy", "recipe/learning_rate"}
+    common |= {"probes/knn_accuracy", "recipe/learning_rate", "recipe/rate_reductions"}
     assert {tag for tag in tags["vae"] if not tag.startswith("test/")} == common
     assert set(tags["contrastive"]) == common | {"objective/info_nce train", "objective/info_nce validation"}
     points = tensorboard("plugin/scalars/scalars", run="vae", tag="probes/knn_accuracy")

@@ -97,6 +97,7 @@ def test_csv_has_a_line_for_each_figure_at_full_precision() -> None:
         "mean": "1.5",
         "deviation": repr(0.5**0.5),
         "seeds": "2",
+        "values": "1.0 2.0",
         "best": "",
         "collapsed": "no",
         "status": "",

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from zoo.cli.app import Quiet, app, fail, load_tensorflow, say
+
+if TYPE_CHECKING:
+    from zoo.papers.plan import Plan
 
 
 def _command() -> str:
@@ -76,36 +80,35 @@ def reproduce(
         fail(f"--budget: no {budget!r}; {nearest(budget, tables.BUDGETS)}")
     table = tables.load(name)
     chosen = tuple(part.strip() for part in (only or "").split(",") if part.strip())
-    from zoo.papers.plan import needs, plan
+    from zoo.papers.plan import plan
 
     # The rows' hyperparameters are checked by the methods' classes.
     load_tensorflow()
-    planned = plan(table, budget=cast("tables.Budget", budget), only=chosen, epochs=epochs, seeds=seeds, runs=runs)
+    size = cast("tables.Budget", budget)
+    plan_now = functools.partial(plan, table, budget=size, only=chosen, epochs=epochs, seeds=seeds, runs=runs)
+    planned = plan_now()
     folder = to or Path("reports") / (table.name + ("-small" if budget == "small" else ""))
     for line in planned.missing():
         say(line)
     if dry_run:
-        for job in planned.all_jobs():
-            state = "trained" if job.run.model.is_file() else "to be trained"
-            print(f"{job.label}  {job.experiment.train.epochs} epochs  {job.run.path}  {state}")
-        return None
-    if not planned.jobs:
+        return _list_work(planned)
+    if not planned.jobs and not planned.searches:
         fail(f"{table.name}: nothing of it can run yet")
     from zoo.report.writers.folder import check_replaceable, write
 
     check_replaceable(folder)
-    from zoo.papers.jobs import Jobs
+    from zoo.papers.reproduction import carry_out
     from zoo.papers.result import collect
 
     # What ends a batch job ends its trainings too; they are gone on with like any other.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        wrong = Jobs(jobs, needs(planned), quiet).carry_out(planned.all_jobs())
+        planned, wrong = carry_out(plan_now, jobs, quiet)
     except KeyboardInterrupt:
         fail("interrupted; go on with the same command", 130)
     for path, text in wrong.items():
         say(f"{path.name}: {text}")
-    if len(wrong) == len(planned.all_jobs()):
+    if wrong and len(wrong) >= len(planned.all_jobs()) + len(planned.to_search()):
         fail(f"{table.name}: none of its runs could be carried out; the first: {next(iter(wrong.values()))}")
     found = collect(planned, wrong, _command(), say)
     write(found, folder)
@@ -114,6 +117,15 @@ def reproduce(
     print(folder / "report.html")
     # The report is there, and says which rows are not; a script should know.
     raise typer.Exit(int(bool(wrong)))
+
+
+def _list_work(planned: Plan) -> None:
+    """A line for each search that has not ended, and for each run."""
+    for search in planned.to_search():
+        print(f"{search.label}  {search.done()} of {search.trials} trials  {search.place.path}  to be tuned")
+    for job in planned.all_jobs():
+        state = "trained" if job.run.model.is_file() else "to be trained"
+        print(f"{job.label}  {job.experiment.train.epochs} epochs  {job.run.path}  {state}")
 
 
 def _list_tables() -> None:

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from zoo.doctor.history import History, Row, since, summarise, units_lost
 from zoo.experiments.schema import Alarm
-from zoo.training.growth import FAINT, is_early
+from zoo.metrics.thresholds import ACTIVE, FAINT
+from zoo.training.growth import is_early
 
 if TYPE_CHECKING:
     from zoo.experiments.evaluation import Measured
@@ -37,8 +38,6 @@ UNITS: int = Alarm().active_units
 # rounding of a saturated output is left.
 SENSITIVITY = 0.01
 DEAD = 1e-6
-# A unit is dead if its mean varies no more over images: the threshold of the metric `active_units`, so that both agree.
-VARIANCE = 0.01
 # Nats from log n at which an estimate of mutual information says no more than that it is high.
 CEILING = 0.1
 
@@ -167,7 +166,7 @@ def _units(figures: dict[str, Measured]) -> list[Unit]:
     rates, variances = figures["rate_per_unit"].values or [], figures["unit_variances"].values or []
     found = []
     for number, (rate, variance) in enumerate(zip(rates, variances, strict=True)):
-        state = "dead" if variance <= VARIANCE else "faint" if rate < FAINT else "informative"
+        state = "dead" if variance <= ACTIVE else "faint" if rate < FAINT else "informative"
         found.append(Unit(number, rate, variance, state))
     return sorted(found, key=lambda unit: -unit.rate)
 
@@ -179,7 +178,7 @@ def _numbered(numbers: list[str]) -> str:
 def _of_posterior(figures: dict[str, Measured], units: list[Unit]) -> list[str]:
     information, n = figures["mutual_information"].value, figures["mutual_information"].examples
     active, rate = round(figures["active_units"].value), figures["rate"].value
-    found = [f"{active} of {len(units)} units are active (the variance of their mean over images is above {VARIANCE})"]
+    found = [f"{active} of {len(units)} units are active (the variance of their mean over images is above {ACTIVE})"]
     if faint := [str(unit.number) for unit in sorted(units) if unit.state == "faint"]:
         found.append(f"faint, active but with a rate below {FAINT} nats: {_numbered(faint)}")
     if active > 0 and (dead := [str(unit.number) for unit in sorted(units) if unit.state == "dead"]):

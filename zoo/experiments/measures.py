@@ -11,6 +11,7 @@ import numpy as np
 
 from zoo import data, metrics
 from zoo.metrics.names import GROUPS, named
+from zoo.metrics.thresholds import ACTIVE, FAINT
 from zoo.parameters import nearest
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 # Images that are encoded, and whose terms are taken, at a time.
 _BATCH = 500
+# Labels that a classifier of few labels knows.
+_FEW = 100
 # Examples among which the InfoNCE bound tells the true one.
 _AMONG = 256
 
@@ -186,9 +189,13 @@ def information(subject: Subject) -> dict[str, Measured]:
         among = min(_AMONG, n)
         note = f"among {among} examples: cannot exceed log {among} = {np.log(among):.2f}"
         found["info_nce_bound"] = mean_of(metrics.info_nce_bound_by_example(loc, scale, batch=among), "nats", note)
-    found["active_units"] = Measured(metrics.active_units(loc), f"units of {dim}", n, "variance of loc above 0.01")
+    found["active_units"] = Measured(metrics.active_units(loc), f"units of {dim}", n, f"variance of loc above {ACTIVE}")
     if variance is not None:
         rates = metrics.rate_per_unit(loc, scale, variance)
+        note = f"active, and of a rate of {FAINT} nats or more"
+        found["informative_units"] = Measured(
+            metrics.informative_units(loc, scale, prior_variance=variance), f"units of {dim}", n, note
+        )
         rate = mean_of(metrics.rate(loc, scale, variance), "nats", f"sum over units, the greatest {rates.max():.3g}")
         found["rate_per_unit"] = rate._replace(values=rates.tolist())
     found["unit_variances"] = Measured(
@@ -241,7 +248,20 @@ def probe(subject: Subject, name: str) -> dict[str, Measured]:
         }
         function, what = accuracy[name]
         value, note = function(*codes), f"{what} on {n:,} training codes"
-    return {f"{name}_accuracy": Measured(value, "fraction", m, note, accuracy_error(value, m))}
+    found = {f"{name}_accuracy": Measured(value, "fraction", m, note, accuracy_error(value, m))}
+    if name == "linear":
+        found |= _few_labels(codes)
+    return found
+
+
+def _few_labels(codes: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]) -> dict[str, Measured]:
+    """The same from few labels, the mean over draws of them; nothing where there are not many times as many codes."""
+    try:
+        draws = metrics.few_label_accuracies(*codes, labels=_FEW)
+    except ValueError:
+        return {}
+    note = f"logistic regression on {_FEW} labelled training codes, mean and error over {len(draws)} draws of them"
+    return {f"linear_accuracy_{_FEW}": mean_of(draws, "fraction", note)._replace(examples=len(codes[3]))}
 
 
 def likelihood(

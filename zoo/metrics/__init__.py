@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         self_comparison,
         self_comparison_by_batch,
     )
-    from zoo.metrics.probes import knn_accuracy, linear_accuracy, svm_accuracy
+    from zoo.metrics.probes import few_label_accuracies, knn_accuracy, linear_accuracy, svm_accuracy
     from zoo.metrics.sensitivity import consistency, decoder_sensitivity
     from zoo.metrics.shapes import chamfer_distance
     from zoo.metrics.softmax import softmax_accuracy
@@ -57,9 +57,11 @@ __all__ = [
     "decoder_sensitivity",
     "decompose_rate",
     "decompose_rate_by_example",
+    "few_label_accuracies",
     "importance_weighted",
     "info_nce_bound",
     "info_nce_bound_by_example",
+    "informative_units",
     "kept_units",
     "knn_accuracy",
     "learned_variance",
@@ -90,6 +92,7 @@ _ELSEWHERE = {
     "chamfer_distance": "shapes",
     "consistency": "sensitivity",
     "decoder_sensitivity": "sensitivity",
+    "few_label_accuracies": "probes",
     "importance_weighted": "likelihood",
     "info_nce_bound": "info_nce",
     "info_nce_bound_by_example": "info_nce",

@@ -14,6 +14,7 @@ import numpy as np
 
 from zoo.metrics._arguments import as_count, as_matrix, as_posteriors
 from zoo.metrics._ratios import mean_below, sums_of_ratios
+from zoo.metrics.thresholds import ACTIVE, FAINT
 
 
 class RateDecomposition(NamedTuple):
@@ -199,6 +200,29 @@ def marginal_kl(
     return decompose_rate(loc, scale, seed, samples, block, prior_variance).marginal_kl
 
 
+def informative_units(loc: Any, scale: Any, least: float = FAINT, prior_variance: float = 1.0) -> int:
+    """How many active units have a rate that is more than next to nothing.
+
+    A unit's mean may vary by more than the threshold of `active_units` while its posterior is still nearly the prior:
+    with a mean of variance 0.01 it has a rate of 0.005 nats.
+
+    Args:
+        loc: posterior means, [n, d].
+        scale: posterior standard deviations, [n, d].
+        least: the rate from which an active unit counts, in nats.
+        prior_variance: v of the prior p(z) = N(0, v·I).
+
+    Returns:
+        A count from 0 to `active_units`.
+
+    Raises:
+        ValueError: as `rate_per_unit`; if least is negative or NaN.
+    """
+    if not least >= 0:
+        raise ValueError(f"least must be a rate of at least 0 nats, got {least!r}")
+    return int(((rate_per_unit(loc, scale, prior_variance) >= least) & (unit_variances(loc) > ACTIVE)).sum())
+
+
 def unit_variances(loc: Any) -> np.ndarray:
     """The variance over the data of each latent dimension's posterior mean (Burda et al. 2016, section 5).
 
@@ -214,7 +238,7 @@ def unit_variances(loc: Any) -> np.ndarray:
     return as_matrix("loc", loc).var(axis=0)
 
 
-def active_units(loc: Any, threshold: float = 0.01) -> int:
+def active_units(loc: Any, threshold: float = ACTIVE) -> int:
     """How many latent dimensions the encoder uses: those whose mean varies over the data (Burda et al. 2016).
 
     Args:

@@ -98,6 +98,44 @@ def linear_accuracy(train_codes: Any, train_labels: Any, test_codes: Any, test_l
     return float(np.mean(predictions == test_labels))
 
 
+def few_label_accuracies(
+    train_codes: Any,
+    train_labels: Any,
+    test_codes: Any,
+    test_labels: Any,
+    labels: int = 100,
+    draws: int = 10,
+    seed: int = 0,
+) -> np.ndarray:
+    """The `linear_accuracy` of classifiers that know a few labels each, which good codes make enough.
+
+    Each draw takes its own labelled codes at random, the classes in the proportions of the whole training set.
+
+    Args:
+        train_codes: codes to learn from, e.g. posterior means, [n, d].
+        train_labels: their labels, whole numbers or strings, [n].
+        test_codes: codes to label, [m, d].
+        test_labels: their true labels, [m]; one that no training code has counts as an error.
+        labels: of the training codes, how many a classifier knows.
+        draws: how many classifiers.
+        seed: of the draws.
+
+    Returns:
+        A share from 0 to 1 for each draw, [draws].
+
+    Raises:
+        ValueError: as `linear_accuracy`; if labels is not from the number of classes to n less that number, or a class
+            has one code alone: then there are no such draws.
+    """
+    from sklearn.model_selection import StratifiedShuffleSplit
+
+    train_codes, train_labels, test_codes, test_labels = as_probe(train_codes, train_labels, test_codes, test_labels)
+    labels, draws = as_count("labels", labels), as_count("draws", draws)
+    splits = StratifiedShuffleSplit(draws, train_size=labels, random_state=seed).split(train_codes, train_labels)
+    known = [(train_codes[rows], train_labels[rows]) for rows, _ in splits]
+    return np.array([linear_accuracy(codes, classes, test_codes, test_labels, seed) for codes, classes in known])
+
+
 def svm_accuracy(train_codes: Any, train_labels: Any, test_codes: Any, test_labels: Any, seed: int = 0) -> float:
     """The share of test codes that a linear support vector machine on standardised codes labels rightly.
 

@@ -34,8 +34,9 @@ def differences(table: PaperTable, used: list[Cell], rows: list[Row], evaluation
             changed.setdefault(("the printed experiment", "another", reference.missing), set()).add(cell.row)
             continue
         ours, printed = cell.experiment.flat(), reference.experiment.flat()
+        tuned = table.rows[cell.row].tune
         for key in [*ours, *(key for key in printed if key not in ours)]:
-            if ours.get(key) != printed.get(key):
+            if key not in tuned and ours.get(key) != printed.get(key):
                 changed.setdefault((key, _value(ours.get(key)), _value(printed.get(key))), set()).add(cell.row)
     everyone = {cell.row for cell in used if cell.experiment is not None}
     for (key, ours_, printed_), who in changed.items():

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from zoo.experiments.objectives import parse
 from zoo.experiments.schema import Section
-from zoo.parameters import Count
+from zoo.parameters import Count, Seed
 from zoo.report.columns import Printed
 from zoo.report.gallery.plot import check_options
 
@@ -25,9 +26,13 @@ def read_printed(value: Any) -> Any:
 
 
 class RowSettings(Section):
-    """A row of the grid: settings over the base, and whose recipe they make."""
+    """A row of the grid: settings over the base, and whose recipe they make.
+
+    `tune` is the space of a search, as a space's file has it (docs/tuning.md); the row takes the best values found.
+    """
 
     set: dict[str, Any] = Field(default_factory=dict)
+    tune: dict[str, Any] = Field(default_factory=dict)
     recipe: Literal["printed", "zoo"] = "printed"
     data: list[str] | None = None
     note: str = ""
@@ -85,15 +90,34 @@ class Evaluation(Section):
     nll_images: Count = 1000
 
 
+class Tuning(Section):
+    """How the rows with `tune` are searched, all alike: by which figure of the validation split, and how often.
+
+    Trials have the seed of the rows' base experiment; `seed` is that of what is drawn from the space.
+    """
+
+    trials: Count = 8
+    objective: str = "elbo:max"
+    tuner: Literal["random", "bayesian", "grid"] = "bayesian"
+    seed: Seed = 0
+
+    @field_validator("objective")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        parse(value)
+        return value
+
+
 class Small(Section):
     """What changes for a run in minutes to an hour on two cores.
 
-    `data` are the data sets that it takes, unless others are asked for by name.
+    `data` are the data sets that it takes, unless others are asked for by name; `trials` those of each tuned row.
     """
 
     experiments: dict[str, str] = Field(default_factory=dict)
     set: dict[str, Any] = Field(default_factory=dict)
     seeds: Count = 1
+    trials: Count = 2
     rows: list[str] | None = None
     data: list[str] | None = None
     evaluate: Evaluation = Evaluation(nll_samples=500, nll_images=200)

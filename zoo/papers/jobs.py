@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 from threading import Event, Lock
 from typing import NamedTuple
 
+import yaml
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -28,6 +30,7 @@ from zoo.experiments.configurations import dump
 from zoo.experiments.run_directory import RunDirectory, RunError
 from zoo.experiments.schema import Experiment
 from zoo.papers.needs import Needs
+from zoo.papers.strengths import StrengthSearch
 from zoo.parameters import PACKAGE
 
 _LOOK_EVERY = 0.5  # seconds
@@ -67,19 +70,31 @@ class Jobs:
         self.bars = Progress(*columns, console=console, disable=quiet or not console.is_terminal)
         self.announce: Callable[[str], None] = (lambda text: None) if quiet else self._say
 
+    def search(self, searches: list[StrengthSearch]) -> dict[Path, str]:
+        """Carries out searches and returns what went wrong, in one line, by the search's path.
+
+        Raises:
+            KeyboardInterrupt: as `carry_out`.
+        """
+        return self._all({search.place.path: functools.partial(self._search, search) for search in searches})
+
     def carry_out(self, jobs: list[Job]) -> dict[Path, str]:
         """Does all jobs and returns what went wrong, in one line, by the run's path.
 
         Raises:
             KeyboardInterrupt: after all processes have been stopped; what they did so far is kept, and gone on with.
         """
-        wrong: dict[Path, str] = {}
         self.runs = {job.run.path: _epochs(job.run) for job in jobs}
         self.epochs = {job.run.path: job.experiment.train.epochs for job in jobs}
         self.whole = self.bars.add_task("", total=sum(self.epochs.values()))
         self._count()
+        return self._all({job.run.path: functools.partial(self._one, job) for job in jobs})
+
+    def _all(self, tasks: Mapping[Path, Callable[[], None]]) -> dict[Path, str]:
+        """Carries tasks out, as many at a time as there are workers; what went wrong, by their paths."""
+        wrong: dict[Path, str] = {}
         with self.bars, ThreadPoolExecutor(self.workers) as pool:
-            futures = {job.run.path: pool.submit(self._one, job) for job in jobs}
+            futures = {path: pool.submit(task) for path, task in tasks.items()}
             try:
                 for path, future in futures.items():
                     try:
@@ -91,6 +106,19 @@ class Jobs:
                 pool.shutdown(cancel_futures=True)
                 raise
         return wrong
+
+    def _search(self, search: StrengthSearch) -> None:
+        """Tunes a row; the bar counts the trials that have ended."""
+        began, label = time.monotonic(), f"{search.label}: tuning, trials"
+        bar = self.bars.add_task(label, total=search.trials, completed=search.done())
+        search.written.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory() as folder:
+            configuration, space = Path(folder) / "experiment.yaml", Path(folder) / "space.yaml"
+            configuration.write_text(dump(search.experiment), encoding="utf-8")
+            space.write_text(yaml.safe_dump(dict(search.space)), encoding="utf-8")
+            self._call(search.arguments(configuration, space), lambda: self.bars.update(bar, completed=search.done()))
+        self.bars.remove_task(bar)
+        self.announce(f"tuned {search.label} ({time.monotonic() - began:.0f} s): {search.note()}")
 
     def _one(self, job: Job) -> None:
         run, epochs = job.run, job.experiment.train.epochs
@@ -125,17 +153,18 @@ class Jobs:
         self.bars.update(self.whole, description=text, completed=done, total=total)
 
     def _train(self, job: Job, bar: TaskID) -> None:
+        look = functools.partial(self._count, bar, job)
         if job.run.config.is_file():
             job.run.check_same(job.experiment)
-            self._call(["train", "--resume", str(job.run.path), "--quiet"], job, bar)
+            self._call(["train", "--resume", str(job.run.path), "--quiet"], look)
             return
         with tempfile.TemporaryDirectory() as folder:
             configuration = Path(folder) / "experiment.yaml"
             configuration.write_text(dump(job.experiment), encoding="utf-8")
-            self._call(["train", str(configuration), "--run-dir", str(job.run.path), "--quiet"], job, bar)
+            self._call(["train", str(configuration), "--run-dir", str(job.run.path), "--quiet"], look)
 
-    def _call(self, arguments: list[str], job: Job | None = None, bar: TaskID | None = None) -> None:
-        """Runs a `zoo` command; its bar follows the lines of the run's metrics."""
+    def _call(self, arguments: list[str], look: Callable[[], None] = lambda: None) -> None:
+        """Runs a `zoo` command, and looks how far it is, again and again."""
         threads = max(1, (os.cpu_count() or 1) // self.workers)
         path = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))
         surroundings = {**os.environ, "PYTHONPATH": path}
@@ -149,7 +178,7 @@ class Jobs:
                     process.terminate()
                     process.wait()
                     raise _FailedError("interrupted")
-                self._count(bar, job)
+                look()
             if process.returncode:
                 output.seek(0)
                 lines = output.read().strip().splitlines() or [f"ended with exit code {process.returncode}"]

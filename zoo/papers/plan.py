@@ -11,6 +11,7 @@ from zoo.models import canonical
 from zoo.papers.entries import Evaluation
 from zoo.papers.jobs import Job
 from zoo.papers.needs import Needs, needs_of
+from zoo.papers.strengths import StrengthSearch, search_of
 from zoo.papers.table import Budget, Cell, PaperTable
 from zoo.parameters import nearest
 
@@ -21,14 +22,20 @@ class Plan(NamedTuple):
     Attributes:
         table: which.
         cells: rows on data sets, those that cannot run included.
-        jobs: the runs of each cell, one a seed, by (row, data set).
+        jobs: the runs of each cell, one a seed, by (row, data set); of a cell that is still to be tuned, none.
         evaluation: how likelihoods are estimated.
+        searches: of the cells whose hyperparameters are tuned, likewise.
     """
 
     table: PaperTable
     cells: list[Cell]
     jobs: dict[tuple[str, str], list[Job]]
     evaluation: Evaluation
+    searches: dict[tuple[str, str], StrengthSearch]
+
+    def to_search(self) -> list[StrengthSearch]:
+        """The searches that have not ended."""
+        return [search for search in self.searches.values() if not search.ended()]
 
     def all_jobs(self) -> list[Job]:
         """Of all cells; seeds outermost, so that an interrupted reproduction has whole rows early."""
@@ -87,21 +94,37 @@ def plan(
     if small and table.small.data is not None and not data.intersection(only):
         chosen = [cell for cell in chosen if cell.data in table.small.data]
     count = seeds or (table.small.seeds if small else table.seeds)
-    jobs = {}
-    for cell in chosen:
-        if cell.experiment is not None:
-            of_cell = [_job(cell, cell.experiment, seed, runs / table.folder) for seed in range(count)]
-            jobs[cell.row, cell.data] = of_cell
+    trials = table.small.trials if small else table.tuning.trials
+    folder, jobs, searches = runs / table.folder, {}, {}
+    for i, cell in enumerate(chosen):
+        if cell.experiment is None:
+            continue
+        place, tuned = (cell.row, cell.data), cell.experiment
+        if space := table.rows[cell.row].tune:
+            label, stem = f"{cell.row} on {cell.data}", _stem(cell, cell.experiment)
+            search = search_of(label, cell.experiment, space, table.tuning, trials, folder / "searches", stem)
+            searches[place] = search
+            if not (found := search.tuned()):
+                continue
+            chosen[i], tuned = cell._replace(experiment=found), found
+        jobs[place] = [_job(cell, tuned, seed, folder, searches.get(place)) for seed in range(count)]
     evaluation = table.small.evaluate if small else table.evaluate
-    return Plan(table, chosen, jobs, evaluation)
+    return Plan(table, chosen, jobs, evaluation, searches)
 
 
-def _job(cell: Cell, experiment: Experiment, seed: int, folder: Path) -> Job:
+def _stem(cell: Cell, experiment: Experiment) -> str:
+    return "-".join([cell.data, *canonical(experiment.model.method)])
+
+
+def _job(cell: Cell, experiment: Experiment, seed: int, folder: Path, search: StrengthSearch | None) -> Job:
+    label = f"{cell.row} on {cell.data}, seed {seed}"
+    if search and seed == search.experiment.train.seed:
+        # The best trial is that run.
+        return Job(label, experiment, search.run())
     train = experiment.train.model_copy(update={"seed": seed})
     experiment = experiment.model_copy(update={"train": train})
-    method = "-".join(canonical(experiment.model.method))
-    run = RunDirectory(folder / f"{cell.data}-{method}-{experiment.fingerprint()}-seed{seed}")
-    return Job(f"{cell.row} on {cell.data}, seed {seed}", experiment, run)
+    run = RunDirectory(folder / f"{_stem(cell, experiment)}-{experiment.fingerprint()}-seed{seed}")
+    return Job(label, experiment, run)
 
 
 def needs(plan: Plan) -> dict[str, Needs]:

@@ -55,6 +55,7 @@ def collect(plan: Plan, wrong: dict[Path, str], command: str, announce: Announce
         illustrations=_illustrations(plan, announce),
         created=datetime.date.today().isoformat(),
         versions=environment(),
+        baseline=table.baseline,
     )
 
 
@@ -69,9 +70,13 @@ def _row(plan: Plan, cell: Cell, wrong: dict[Path, str]) -> Row:
         recipe=settings.recipe,
         note=settings.note,
     )
-    failed = [wrong[job.run.path] for job in plan.jobs.get((cell.row, cell.data), []) if job.run.path in wrong]
+    search, jobs = plan.searches.get((cell.row, cell.data)), plan.jobs.get((cell.row, cell.data), [])
+    if search and jobs:
+        row = replace(row, note="; ".join(filter(None, [settings.note, search.note()])))
+    paths = [*([search.place.path] if search else []), *(job.run.path for job in jobs)]
+    failed = [wrong[path] for path in paths if path in wrong]
     reasons: dict[str, None] = {}
-    for job in plan.jobs.get((cell.row, cell.data), []):
+    for job in jobs:
         if not job.run.model.is_file():
             continue
         try:

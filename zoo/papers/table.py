@@ -16,7 +16,7 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 
 from zoo.experiments import configurations
 from zoo.experiments.schema import ConfigurationError, Experiment, Section, validate
-from zoo.papers.entries import Claim, Evaluation, Figure, RowSettings, Small, read_printed
+from zoo.papers.entries import Claim, Evaluation, Figure, RowSettings, Small, Tuning, read_printed
 from zoo.papers.planned import not_built
 from zoo.parameters import Count, nearest, one_line
 from zoo.report.columns import Column, Printed
@@ -47,8 +47,10 @@ class PaperTable(Section):
         rows: settings by the row's name.
         printed: data set → row → a number for each column.
         claims: what the paper says of them.
+        baseline: the row that all others are set against, in a leaderboard.
         figures: pictures for the report.
         differs: what differs from the paper even in the full run, a sentence each.
+        tuning: of the rows with `tune`, in the full run.
         evaluate: of the full run.
         small: of the small one.
     """
@@ -64,8 +66,10 @@ class PaperTable(Section):
         default_factory=dict
     )
     claims: list[Claim] = Field(default_factory=list)
+    baseline: str = ""
     figures: list[Figure] = Field(default_factory=list)
     differs: list[str] = Field(default_factory=list)
+    tuning: Tuning = Tuning()
     evaluate: Evaluation = Evaluation()
     small: Small = Small()
 
@@ -98,6 +102,7 @@ class PaperTable(Section):
             for row in [*claim.order, *claim.alike, *filter(None, [claim.best])]
         ]
         named += [("figures", row) for figure in self.figures for row in figure.rows or []]
+        named += [("baseline", self.baseline)] if self.baseline else []
         named += [("small.rows", row) for row in self.small.rows or []]
         for where, row in named:
             if row not in self.rows:

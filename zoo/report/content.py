@@ -135,6 +135,7 @@ class Report:
         created: the date, ISO.
         versions: of the zoo and what it runs on.
         unsaid: what the rows share that their names leave out, a sentence.
+        baseline: the row that all others are set against; empty for none.
     """
 
     title: str
@@ -148,6 +149,7 @@ class Report:
     created: str = ""
     versions: dict[str, Any] = field(default_factory=dict)
     unsaid: str = ""
+    baseline: str = ""
 
     def data_sets(self) -> list[str]:
         """In the rows' order."""
@@ -163,6 +165,15 @@ class Report:
         if not counts:
             return "nothing measured"
         return " or ".join(map(_in_words, counts))
+
+    def notes(self) -> dict[str, str]:
+        """The rows' notes by name; with the data set where a row has not the same one on all of them."""
+        found: dict[str, str] = {}
+        for row in self.rows:
+            notes = {other.note for other in self.rows if other.name == row.name}
+            if row.note:
+                found[row.name if len(notes) == 1 else f"{row.name} ({row.data})"] = row.note.rstrip(".")
+        return found
 
     @functools.cached_property
     def standings(self) -> dict[tuple[str, str], Standing]:

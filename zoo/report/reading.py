@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from typing import Any
 
 from zoo.doctor.examination import recorded
@@ -30,12 +31,25 @@ def _figure_of(run: RunDirectory, evaluation: dict[str, Any], column: Column) ->
     """A run's figure for a column, in the column's unit; None where it was not measured."""
     name = named(column.metric)
     if name.group == TRAINING:
-        from zoo.training.metrics_file import rows
-
-        seconds = [row["seconds"] for row in rows(run.seconds)]
-        return sum(seconds) / 3600 if seconds else None
+        return _of_training(run, column.metric)
     found = evaluation.get(column.split, {}).get(name.minus or column.metric)
     if found is None:
         return None
     sign = -1.0 if name.minus else 1.0
     return sign * found["value"] * (100.0 if column.percent else 1.0)
+
+
+def _of_training(run: RunDirectory, metric: str) -> float | None:
+    """Hours of the whole, or milliseconds of a step in the median epoch; None where neither is known.
+
+    The first epoch has the tracing of the step, and others what the machine did beside.
+    """
+    from zoo.training.metrics_file import rows
+
+    seconds, history = [row["seconds"] for row in rows(run.seconds)], rows(run.metrics)
+    if not seconds:
+        return None
+    if metric != "step_milliseconds":
+        return sum(seconds) / 3600
+    last = history[-1] if history else {}
+    return 1000 * statistics.median(seconds) * last["epoch"] / last["step"] if "step" in last else None

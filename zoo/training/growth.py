@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from zoo.metrics.thresholds import FAINT
+
 # Growth from one measurement to the next that is no noise: by this share, and by so many nats at least.
 GROWTH = 0.05
 NATS = 0.02
@@ -12,8 +14,6 @@ LOST = 1.5
 # Before so many steps nothing is called a collapse that the rate does not show: on digits a healthy run has 0.3 nats
 # of information after 18 steps and 1.6 after 36.
 EARLY = 100
-# A rate below so many nats is next to nothing: of a unit, it is called faint.
-FAINT = 0.1
 
 
 def grows(values: Sequence[float]) -> bool:

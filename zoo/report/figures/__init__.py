@@ -6,7 +6,7 @@ lines differ in dashes and markers, classes in markers and by their names, train
 
 from zoo.report.figures.canvas import noted, save, svg
 from zoo.report.figures.codes import arrows, data_and_noise, plane, tsne
-from zoo.report.figures.curves import history, information_by_samples, rate_per_unit
+from zoo.report.figures.curves import history, information_by_samples, rate_distortion, rate_per_unit
 from zoo.report.figures.images import (
     cells,
     image_map,
@@ -30,6 +30,7 @@ __all__ = [
     "noted",
     "plane",
     "portrait",
+    "rate_distortion",
     "rate_per_unit",
     "reconstructions",
     "samples",

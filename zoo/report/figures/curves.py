@@ -123,6 +123,41 @@ def rate_per_unit(rates: Mapping[str, np.ndarray]) -> Figure:
     return figure
 
 
+def rate_distortion(points: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
+    """Distortion against rate, a dot a seed and a larger one for the mean; dashed lines join what has one ELBO.
+
+    Args:
+        points: label → (rate, distortion) in nats of each of its seeds.
+
+    Raises:
+        ValueError: nothing to draw.
+    """
+    if not points:
+        raise ValueError("rate_distortion: no point to draw")
+    figure, (axis,) = panels(1, 7.0, 5.0)
+    for (label, seeds), mark in zip(points.items(), line_marks(len(points)), strict=True):
+        each = np.asarray(seeds, np.float64)
+        style = {"color": mark["color"], "marker": mark["marker"], "linestyle": ""}
+        if len(each) > 1:
+            axis.plot(*each.T, **style, markersize=4, alpha=0.5)
+        axis.plot(*each.mean(axis=0), **style, markersize=9, markeredgecolor="black", label=label)
+    axis.margins(0.1)
+    (left, right), (bottom, top) = axis.get_xlim(), axis.get_ylim()
+    axis.set(xlim=(left, right), ylim=(bottom, top), xlabel="rate / nats", ylabel="distortion / nats")
+    for bound in MaxNLocator(10).tick_values(left + bottom, right + top):
+        # Where the line of this bound enters the window: at its left or at its upper side.
+        x = max(left, bound - top)
+        if x < right and bound - x > bottom:
+            axis.plot(
+                [left, right], [bound - left, bound - right], color="0.8", linestyle="--", linewidth=0.8, zorder=0
+            )
+            text = f"{-bound:g}".replace("-", "−")
+            axis.annotate(text, (x, bound - x), (2, -2), textcoords="offset points", fontsize=7, color="0.4", va="top")
+    bare(axis)
+    _legend(figure, [axis], {"equal ELBO": Line2D([], [], color="0.6", linestyle="--", linewidth=0.8)})
+    return figure
+
+
 def information_by_samples(
     sizes: Sequence[int], information: Mapping[str, np.ndarray], marginal_kl: Mapping[str, np.ndarray]
 ) -> Figure:

@@ -85,6 +85,27 @@ def _of_split(
     return found
 
 
+def rate_distortion(runs: Runs, *, split: str = "test") -> Figure:
+    """Distortion against rate, as evaluated, with lines of equal ELBO; a dot a seed around their mean."""
+    from zoo.report import figures
+
+    found, examples = {}, set()
+    for label, run in runs.items():
+        terms = run.figures(split)
+        if "rate" not in terms or "distortion" not in terms:
+            raise RunError(
+                f"{run.path}: has no rate and distortion of {split}; first: zoo evaluate {run.path}"
+                f"{'' if split == 'test' else f' --split {split}'} --metrics terms"
+            )
+        found[label] = terms["rate"]["value"], terms["distortion"]["value"]
+        examples.add(terms["rate"]["examples"])
+    drawn = figures.rate_distortion(
+        {name: [found[seed] for seed in alike] for name, alike in same_but_for_seed(runs).items()}
+    )
+    n = " to ".join(f"{size:,}" for size in dict.fromkeys((min(examples), max(examples))))
+    return figures.noted(drawn, f"{data_in_short(runs)}, {split}; n = {n}")
+
+
 def rate_per_unit(runs: Runs, *, split: str = "test", images: int = 2000, seed: int = 0) -> Figure:
     """The rate of each latent unit, in falling order."""
     from zoo import metrics

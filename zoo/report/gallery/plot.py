@@ -29,6 +29,7 @@ _DRAW: dict[str, Callable[..., Figure]] = {
         images.samples,
         images.interpolations,
         images.traversals,
+        curves.rate_distortion,
         curves.rate_per_unit,
         curves.information,
         images.portrait,
@@ -37,7 +38,7 @@ _DRAW: dict[str, Callable[..., Figure]] = {
 OF_ONE = ("traversals", "portrait")
 """Those that are drawn of one run alone."""
 
-WITHOUT_MODEL = ("history",)
+WITHOUT_MODEL = ("history", "rate_distortion")
 """The figures that need neither a run's model nor TensorFlow."""
 
 FIGURES: dict[str, str] = {name: inspect.getdoc(function) or "" for name, function in _DRAW.items()}

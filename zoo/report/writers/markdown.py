@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from urllib.parse import quote
 
 from zoo.export.readme import escape, fenced
+from zoo.report.against import Difference, against, compared, reading, verdicts
 from zoo.report.columns import Column, groups, heading, shown
 from zoo.report.content import Report, Row, RunSummary
 from zoo.report.legend import legend
@@ -21,7 +22,7 @@ NOTHING = "–"
 
 
 def markdown(c: Report) -> str:
-    """Writes tables, claims, what differed, figures (files beside it), runs and versions.
+    """Writes tables, differences from a baseline, claims, what differed, figures (files beside it), runs and versions.
 
     A row's second line is the paper's.
     """
@@ -34,6 +35,8 @@ def markdown(c: Report) -> str:
         for group, columns in groups(c.columns) or [("", [])]:
             lines += [*([f"### {escape(group)}", ""] if group else [])]
             lines += [*_figures(c, [row for row in c.rows if row.data == data], columns), ""]
+    if c.baseline:
+        lines += _baseline(c)
     if c.judgements:
         lines += ["## Claims", "", *_claims(c), ""]
     if c.differs:
@@ -81,6 +84,25 @@ def _ours(c: Report, row: Row, column: Column) -> str:
     mean, *deviation = shown(column, found.mean, found.deviation).split(" ")
     fewer = [f"[{row.of_fewer(found)}]"] if row.of_fewer(found) else []
     return " ".join([f"**{mean}**" if c.is_best(row, column) else mean, *deviation, *map(escape, fewer)])
+
+
+def _baseline(c: Report) -> list[str]:
+    lines = [f"## Against {escape(c.baseline)}", ""]
+    for text in reading(c):
+        lines += [escape(text), ""]
+    columns = compared(c)
+    heads = ["", *(escape(heading(column)) for column in columns)]
+    for data in c.data_sets():
+        found = against(c, data)
+        rows = ([escape(row), *(_difference(of.get(one.key)) for one in columns)] for row, of in found.items())
+        if found:
+            lines += [f"### {escape(data)}", "", *(f"- {escape(text)}" for text in verdicts(c, data)), ""]
+            lines += [*_table(heads, range(1, len(columns) + 1), rows), ""]
+    return lines
+
+
+def _difference(one: Difference | None) -> str:
+    return escape(f"{one.text()} {one.in_errors()}".strip()) if one else NOTHING
 
 
 def _claims(c: Report) -> list[str]:

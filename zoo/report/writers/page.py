@@ -7,6 +7,7 @@ from collections import Counter
 from importlib import resources
 from typing import Any
 
+from zoo.report.against import Difference, against, compared, reading, verdicts
 from zoo.report.columns import Estimate, Printed, groups, heading, shown
 from zoo.report.content import Illustration, Report, Row
 from zoo.report.legend import legend
@@ -48,11 +49,25 @@ def page(c: Report) -> str:
         groups=[(name, len(columns)) for name, columns in groups(c.columns) if name],
         heads=[(heading(column), column.key in c.printed_keys, column.better) for column in c.columns],
         blocks={data: [(row, _cells(c, row)) for row in c.rows if row.data == data] for data in c.data_sets()},
-        notes={row.name: row.note.rstrip(".") for row in c.rows if row.note},
+        notes=c.notes(),
+        compared=[heading(column) for column in compared(c)],
+        differences=_differences(c),
+        reading=reading(c) if c.baseline else [],
         tally=Counter(one.verdict for one in c.judgements),
         signs=SIGNS,
         image=_image,
     )
+
+
+def _differences(c: Report) -> dict[str, tuple[list[str], list[tuple[str, list[Difference | None]]]]]:
+    """By data set: what is better and worse than the baseline, and the differences of each row, None where missing."""
+    found = {data: against(c, data) for data in c.data_sets()} if c.baseline else {}
+    keys = [column.key for column in compared(c)]
+    return {
+        data: (verdicts(c, data), [(row, [of.get(key) for key in keys]) for row, of in rows.items()])
+        for data, rows in found.items()
+        if rows
+    }
 
 
 def _cells(c: Report, row: Row) -> list[dict[str, Any]]:

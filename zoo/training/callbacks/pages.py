@@ -24,10 +24,10 @@ GROUPS = {
     "information": ("mutual_information", "active_units", "rate", "marginal_kl"),
     "objective": ("elbo", "loss", "distortion", "sum_of_squares"),
     "probes": ("knn_accuracy",),
-    "recipe": ("learning_rate",),
+    "recipe": ("learning_rate", "rate_reductions"),
 }
 # Measured on held-out examples alone, or in training alone: their curves need no split in their names.
-ALONE = ("mutual_information", "active_units", "marginal_kl", "knn_accuracy", "learning_rate")
+ALONE = ("mutual_information", "active_units", "marginal_kl", "knn_accuracy", "learning_rate", "rate_reductions")
 # The metrics in the HParams table, the last epoch's and those of `zoo evaluate`; it opens on the first five.
 METRICS = (
     *((name, "validation") for name in ("mutual_information", "active_units")),

@@ -101,19 +101,20 @@ def weights_of(model):
 
 
 @pytest.mark.parametrize(
-    ("size", "filters", "doublings", "first"), [(28, 128, 2, 7), (28, 32, 2, 7), (32, 32, 2, 8), (64, 32, 3, 8)]
+    ("size", "filters", "kernel", "doublings", "first"),
+    [(28, 128, 4, 2, 7), (28, 32, 4, 2, 7), (32, 32, 5, 2, 8), (64, 32, 5, 3, 8)],
 )
 @pytest.mark.parametrize("channels", [1, 3])
-def test_wae_conv_has_the_weights_of_the_paper(size, filters, doublings, first, channels):
-    encoder, decoder = networks.build("wae_conv", (size, size, channels), 50, filters=filters)
+def test_wae_conv_has_the_weights_of_the_paper(size, filters, kernel, doublings, first, channels):
+    encoder, decoder = networks.build("wae_conv", (size, size, channels), 50, filters=filters, kernel=kernel)
     # By hand, as above; the decoder's dense layer and its last one are not normalised.
     widths = [channels, filters, 2 * filters, 4 * filters, 8 * filters]
-    own = sum(16 * i * o + o + 2 * o for i, o in itertools.pairwise(widths))
+    own = sum(kernel**2 * i * o + o + 2 * o for i, o in itertools.pairwise(widths))
     maps = [8 * filters, 4 * filters, 2 * filters, filters][: doublings + 1]
     dense = 51 * first * first * 8 * filters
-    theirs = dense + sum(16 * i * o + o + 2 * o for i, o in itertools.pairwise(maps))
+    theirs = dense + sum(kernel**2 * i * o + o + 2 * o for i, o in itertools.pairwise(maps))
     assert weights_of(encoder) == own
-    assert weights_of(decoder) == theirs + 16 * maps[-1] * channels + channels
+    assert weights_of(decoder) == theirs + kernel**2 * maps[-1] * channels + channels
 
 
 def test_wae_convs_weights_in_numbers():

@@ -1,5 +1,6 @@
 """The noise's rate against TFP, δ = 0 against the β-VAE to the last bit, samples of p(x|z), and the synthetic data."""
 
+import math
 import os
 import subprocess
 import sys
@@ -301,6 +302,19 @@ def test_configurations_are_the_vaes_but_for_the_method(name):
     assert differing == {f"model.{key}" for key in ("method", "delta", "K", "noise", "noise_scale")}
     assert own["model.K"] == 5.0
     assert own["model.noise_scale"] == (3.0 if name == "gaussians" else 0.01)
+
+
+def test_the_noise_is_independent_and_the_same_everywhere():
+    splits = {name: data.load("noise", name) for name in ("train", "validation", "test")}
+    assert [len(each.images) for each in splits.values()] == [10_000, 2_000, 2_000]
+    assert all(each.labels is None and each.images.dtype == np.uint8 for each in splits.values())
+    x = splits["train"].images.reshape(10_000, 784).astype(float)
+    # The mean and the standard deviation of whole numbers from 0 to 255, and no pixel that tells of another.
+    assert x.mean() == pytest.approx(127.5, abs=0.2) and x.std() == pytest.approx(math.sqrt((256**2 - 1) / 12), abs=0.2)
+    correlations = np.corrcoef(x[:, :50].T)[np.triu_indices(50, 1)]
+    assert np.abs(correlations).max() < 5 / math.sqrt(10_000)
+    assert not (splits["test"].images[:, None] == splits["validation"].images[:3]).all(axis=(2, 3, 4)).any()
+    np.testing.assert_array_equal(data.load("noise", "test[:2]").images, splits["test"].images[:2])
 
 
 def test_the_gaussians_are_spherical_and_the_same_everywhere():

@@ -27,9 +27,9 @@ from zoo.report.gallery.plot import check
 WANTED = {
     "contrastive": "table2 table3 figure3 figure4 figure5",
     "consistency": "table1 table2 table3 table4 table5 table6 figure1",
-    "noise_contrastive": "table1 table2 figure2",
-    "critic": "table1 table2 table3 figure3 figure4",
-    "auxiliary_softmax": "table1 table2 table3 figure2 figure3 figure4 figure5",
+    "noise_contrastive": "table1 table2 figure2 figure3 figure4 figure5",
+    "critic": "table1 table2 table3 figure3 figure4 appendix_e",
+    "auxiliary_softmax": "table1 table2 table3 figure2 figure3 figure4 figure5 experiment1",
 }
 TABLES = [f"{paper}/{name}" for paper, found in WANTED.items() for name in found.split()]
 # What every machine can have: of Omniglot the small budget takes one of its authors' small sets.
@@ -119,7 +119,9 @@ def test_small_rows_on_data_at_hand_can_be_trained(table: PaperTable) -> None:
 
 def test_a_small_run_is_smaller(table: PaperTable) -> None:
     full = {(cell.row, cell.data): cell.experiment for cell in _cells(table, "full")}
-    assert 200 <= table.small.evaluate.nll_images <= min(500, table.evaluate.nll_images)
+    assert 200 <= table.small.evaluate.nll_images <= 500
+    # A leaderboard says on how many of its own; a paper's is of the whole test set.
+    assert table.evaluate.nll_images is None or not table.source
     assert table.small.seeds <= max(table.seeds, 2)
     for cell in _cells(table, "small"):
         whole = full[cell.row, cell.data]
@@ -231,7 +233,7 @@ def test_columns_are_metrics(table: PaperTable) -> None:
     assert len({column.key for column in table.columns}) == len(table.columns)
     for column in table.columns:
         assert named(column.metric).group == TRAINING or (named(column.metric).minus or column.metric) in METRICS
-        assert column.percent == column.metric.endswith("_accuracy"), column.metric
+        assert column.percent == ("_accuracy" in column.metric), column.metric
 
 
 def test_figures_are_those_of_plot(table: PaperTable) -> None:

@@ -9,10 +9,12 @@ import pytest
 
 from zoo import experiments
 from zoo.experiments import configurations
+from zoo.experiments.building import plateau
 from zoo.experiments.continuing import has_ended
 from zoo.experiments.finished import export_run, load_model
 from zoo.experiments.run_directory import RunDirectory, RunError
 from zoo.experiments.schema import ConfigurationError
+from zoo.experiments.sections import Train
 from zoo.files import NamedBytes
 from zoo.training import checkpoints, metrics_file
 from zoo.training.callbacks import ChosenWeights
@@ -195,6 +197,26 @@ def test_the_last_epoch_by_default_and_the_end_with_the_first_reduction(tmp_path
     assert losses[-1] > min(losses) and [row[REDUCTIONS] for row in found] == [0] * (len(found) - 1) + [1]
     assert int(model.step.numpy()) == found[-1]["step"] and found[-1]["learning_rate"] == pytest.approx(0.003)
     assert said[-1].startswith(f"ended after epoch {len(found)}: the learning rate was lowered for the 1st time")
+
+
+@pytest.mark.parametrize(
+    ("monitor", "figures", "reductions"),
+    [
+        ("loss", [3.0, 2.0, 1.0], 0),
+        ("val_loss", [1.0, 2.0, 3.0], 2),
+        ("val_elbo", [-3.0, -2.0, -1.0], 0),
+        ("val_elbo", [-1.0, -2.0, -3.0], 2),
+    ],
+)
+def test_a_plateau_knows_which_way_its_figure_is_better(monitor, figures, reductions):
+    schedule = {"name": "plateau", "monitor": monitor, "patience": 1}
+    (callback,) = plateau(Train(schedule=schedule))
+    callback.set_model(SimpleNamespace(optimizer=keras.optimizers.SGD(0.1)))
+    callback.on_train_begin()
+    for epoch, figure in enumerate(figures):
+        logs = {monitor: figure}
+        callback.on_epoch_end(epoch, logs)
+    assert logs[REDUCTIONS] == reductions
 
 
 def test_a_training_that_never_began_chooses_nothing(tmp_path):

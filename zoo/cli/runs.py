@@ -43,7 +43,7 @@ def evaluate(
     nll_samples: Annotated[
         int, typer.Option(min=0, help="Importance samples for the negative log-likelihood; 0 leaves it out.")
     ] = 0,
-    nll_images: Annotated[int, typer.Option(min=1, help="On how many images of the split.")] = 1000,
+    nll_images: Annotated[int, typer.Option(min=0, help="On how many images of the split; 0 for all.")] = 1000,
     prior_variance: Annotated[
         float | None,
         typer.Option(metavar="V", help="Rate and ELBO under the prior N(0, V·I) too.", show_default=False),
@@ -86,7 +86,7 @@ def evaluate(
             split,
             only=chosen,
             nll_samples=nll_samples,
-            nll_images=nll_images,
+            nll_images=nll_images or None,
             prior_variance=prior_variance,
             progress=progress and (lambda name, share: progress(f"measuring {name}", share)),
         )

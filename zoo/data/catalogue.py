@@ -89,6 +89,18 @@ _SOURCES = (
         default_label=None,
     ),
     Source(
+        name="noise",
+        shape=(28, 28, 1),
+        classes=None,
+        splits=_splits("train", "validation", "test"),
+        sizes={"train": 10_000, "validation": 2000, "test": 2000},
+        description="14,000 images of independent uniform grey values, in which nothing can be learnt; embedded",
+        licence="none needed: they are random numbers",
+        homepage="",
+        labels=(),
+        default_label=None,
+    ),
+    Source(
         name="wine",
         shape=(13,),
         classes=3,

@@ -37,7 +37,7 @@ def evaluate_model(
     *,
     only: tuple[str, ...] = (),
     nll_samples: int = 0,
-    nll_images: int = 1000,
+    nll_images: int | None = 1000,
     prior_variance: float | None = None,
     progress: Callable[[str, float], None] | None = None,
     validation: Callable[[], data.Examples] | None = None,
@@ -53,7 +53,7 @@ def evaluate_model(
         held_out: what everything is measured on.
         only: of `GROUPS`; all by default.
         nll_samples: importance samples an image; 0 leaves the negative log-likelihood out.
-        nll_images: on how many images, from the first.
+        nll_images: on how many images, from the first; None for all.
         prior_variance: v of a prior N(0, v·I) to take rate and ELBO under too, as `…_chosen_prior`.
         progress: is told the group that is being measured, and the share of all that is done.
         validation: reads the validation split, for methods that tune the test's prior on it; without it, such figures
@@ -81,9 +81,9 @@ def evaluate_model(
         return {**measures.terms(subject), **measures.under_priors(subject, priors)}
 
     def likelihood() -> dict[str, Measured]:
-        count = min(nll_images, len(held_out.images))
+        count = min(nll_images or len(held_out.images), len(held_out.images))
         share = None if progress is None else lambda done: tell("nll", done / count)
-        return measures.likelihood(subject, nll_samples, nll_images, share)
+        return measures.likelihood(subject, nll_samples, count, share)
 
     def tell(name: str, done: float = 0.0) -> None:
         if progress:

@@ -25,12 +25,13 @@ def wae_conv(
     latent_dim: int,
     output_activation: str = "linear",
     filters: Width = 128,
+    kernel: Width = 4,
     parameter_shape: tuple | None = None,
 ) -> Networks:
-    """Builds the encoder and the decoder: 4×4 kernels, stride 2, batch normalisation and ReLU behind each.
+    """Builds the encoder and the decoder: square kernels, stride 2, batch normalisation and ReLU behind each.
 
     As in the paper's published code, the decoder's dense layer has a ReLU but no normalisation, and the last layer is a
-    transposed convolution of stride 1. Kernels are 4×4 for every size.
+    transposed convolution of stride 1.
 
     Args:
         image_shape: (28, 28, c), (32, 32, c) or (64, 64, c) with c = 1 or 3.
@@ -38,6 +39,7 @@ def wae_conv(
         output_activation: behind the last layer.
         parameter_shape: what the decoder gives, an image's height and width first; an image's by default.
         filters: of the encoder's first layer; the others have 2, 4 and 8 times as many. 128 is the paper's.
+        kernel: side of all kernels: 4 for MNIST, 5 for CelebA in the paper.
 
     Returns:
         Encoder [batch, h, w, c] → [batch, h/16, w/16, 8 · filters], rounded up, and decoder [batch, latent_dim] →
@@ -53,7 +55,7 @@ def wae_conv(
     # === Encoder ===
     x = inputs = keras.Input(image_shape, name="image")
     for multiple in (1, 2, 4, 8):
-        x = layers.Conv2D(multiple * filters, 4, strides=2, padding="same")(x)
+        x = layers.Conv2D(multiple * filters, kernel, strides=2, padding="same")(x)
         x = layers.ReLU()(FusedBatchNormalization(momentum=0.9, epsilon=1e-5)(x))
     encoder = keras.Model(inputs, x, name="encoder")
 
@@ -63,10 +65,10 @@ def wae_conv(
     x = layers.Dense(side * side * 8 * filters, activation="relu")(z)
     x = layers.Reshape((side, side, 8 * filters))(x)
     for multiple in (4, 2, 1)[:doublings]:
-        x = layers.Conv2DTranspose(multiple * filters, 4, strides=2, padding="same")(x)
+        x = layers.Conv2DTranspose(multiple * filters, kernel, strides=2, padding="same")(x)
         x = layers.ReLU()(FusedBatchNormalization(momentum=0.9, epsilon=1e-5)(x))
     wanted = tuple(parameter_shape or image_shape)
-    x = layers.Conv2DTranspose(math.prod(wanted[2:]), 4, padding="same")(x)
+    x = layers.Conv2DTranspose(math.prod(wanted[2:]), kernel, padding="same")(x)
     x = layers.Reshape(wanted)(x) if len(wanted) > 3 else x
     outputs = layers.Activation(output_activation, dtype="float32")(x)
     return Networks(encoder, keras.Model(z, outputs, name="decoder"))

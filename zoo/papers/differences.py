@@ -6,6 +6,8 @@ from typing import Any
 
 import yaml
 
+from zoo.data.catalogue import source
+from zoo.data.splits import resolve
 from zoo.papers.entries import Evaluation
 from zoo.papers.table import Cell, PaperTable
 from zoo.report.content import Row
@@ -20,7 +22,7 @@ def differences(table: PaperTable, used: list[Cell], rows: list[Row], evaluation
         rows: of the report.
         evaluation: how likelihoods were estimated.
     """
-    found = []
+    found = _splits(used)
     seeds = sorted({len(row.runs) for row in rows if row.runs})
     if seeds and seeds != [table.seeds]:
         found.append(f"Seeds: {' or '.join(map(str, seeds))} instead of {table.seeds}.")
@@ -47,9 +49,28 @@ def differences(table: PaperTable, used: list[Cell], rows: list[Row], evaluation
             found.append(f"{key}: {ours_} instead of {printed_}{rest}.")
     if any(column.metric == "nll" for column in table.columns) and evaluation != table.evaluate:
         small, whole = evaluation, table.evaluate
-        images = f"{small.nll_images:,} images instead of {whole.nll_images:,}"
-        found.append(f"NLL: {small.nll_samples} importance samples of {images}.")
+        images = " instead of ".join(
+            "all" if one.nll_images is None else f"{one.nll_images:,}" for one in (small, whole)
+        )
+        found.append(f"NLL: {small.nll_samples} importance samples of {images} test images.")
     return found
+
+
+def _splits(used: list[Cell]) -> list[str]:
+    """A sentence for each data set: on how many examples its models were trained, watched and measured."""
+    roles = {"train": "to train", "validation": "to validate", "test": "to test"}
+    found: dict[str, None] = {}
+    for cell in used:
+        if cell.experiment is None:
+            continue
+        data = cell.experiment.data
+        sizes, parts = source(data.name).sizes, []
+        for role, words in roles.items():
+            split = str(getattr(data, role))
+            count = sum(part.stop - part.start for part in resolve(split, sizes, data.name)) if sizes else 0
+            parts.append(f"{count:,} examples {words} ({split})" if count else f"{split} {words}")
+        found[f"Splits of {cell.data}: {', '.join(parts)}."] = None
+    return list(found)
 
 
 def _value(value: Any) -> str:

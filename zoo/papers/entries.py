@@ -84,10 +84,10 @@ class Figure(Section):
 
 
 class Evaluation(Section):
-    """What the likelihood costs: importance samples of an image, and on how many images of a split."""
+    """What the likelihood costs: importance samples of an image, and of how many images of a split: all by default."""
 
     nll_samples: Count = 500
-    nll_images: Count = 1000
+    nll_images: Count | None = None
 
 
 class Tuning(Section):

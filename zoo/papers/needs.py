@@ -43,7 +43,7 @@ class Needs(NamedTuple):
             known = {*found, *left_out, *lacking}
             lacking += [name for name in _ADDED if name in self.metrics and not known & {name, _group(name)}]
         if "nll" in self.metrics and "nll" in found:
-            fewer = found["nll"]["examples"] < min(self.evaluation.nll_images, size)
+            fewer = found["nll"]["examples"] < min(self.evaluation.nll_images or size, size)
             if fewer or not found["nll"]["note"].startswith(f"{self.evaluation.nll_samples} importance samples"):
                 lacking.append("nll")
         return self._replace(metrics=tuple(lacking))
@@ -53,7 +53,7 @@ class Needs(NamedTuple):
         groups = list(dict.fromkeys(map(_group, self.metrics)))
         found = ["--metrics", ",".join(groups)]
         if "nll" in groups:
-            samples, images = self.evaluation.nll_samples, self.evaluation.nll_images
+            samples, images = self.evaluation.nll_samples, self.evaluation.nll_images or 0
             found += ["--nll-samples", str(samples), "--nll-images", str(images)]
         return found
 

@@ -35,7 +35,9 @@ class Plan(NamedTuple):
 
     def to_search(self) -> list[StrengthSearch]:
         """The searches that have not ended."""
-        return [search for search in self.searches.values() if not search.ended()]
+        # Rows that differ in their test alone share one.
+        found = {search.place.path: search for search in self.searches.values()}
+        return [search for search in found.values() if not search.ended()]
 
     def all_jobs(self) -> list[Job]:
         """Of all cells; seeds outermost, so that an interrupted reproduction has whole rows early."""

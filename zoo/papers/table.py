@@ -172,7 +172,9 @@ class PaperTable(Section):
 def names() -> list[str]:
     """The leaderboards, and the tables and figures of papers, such as `papers/contrastive/table3`."""
     root = configurations.folder()
-    papers = [path for path in root.glob("papers/*/*.yaml") if re.match(r"(table|figure)\d", path.stem)]
+    papers = [
+        path for path in root.glob("papers/*/*.yaml") if re.match(r"((table|figure|experiment)\d|appendix_)", path.stem)
+    ]
     found = [*root.glob("leaderboard/*.yaml"), *papers]
     return sorted(path.relative_to(root).with_suffix("").as_posix() for path in found)
 

@@ -1,6 +1,12 @@
-"""Trains, evaluates and exports the models of this folder, then writes index.json: `make exports`."""
+"""Trains, evaluates and exports the models of this folder, then writes index.json: `make exports`.
 
-import tempfile
+    python exports/make.py [NAME…]
+
+Without names, all of them. A run lies in runs/exports, so what was interrupted goes on, and what is trained is only
+exported again.
+"""
+
+import sys
 from pathlib import Path
 
 from zoo.cli import load_tensorflow
@@ -13,18 +19,20 @@ from zoo.experiments.run_directory import RunDirectory
 from zoo.export.index import update_index
 
 HERE = Path(__file__).parent
-NAMES = ("digits/vae", "digits/contrastive")
+RUNS = HERE.parent / "runs" / "exports"
+NAMES = [name for name in configurations.names() if name.startswith("digits/")]
+SAMPLES = 500
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as runs:
-        for name in NAMES:
-            print(name)
-            directory = RunDirectory(Path(runs) / name)
-            experiments.train(configurations.load(name), directory)
-            evaluation.evaluate(directory.path, "test", nll_samples=500, nll_images=300)
-            experiments.export_run(directory.path, HERE / name)
-    print(update_index(HERE))
+    for name in sys.argv[1:] or NAMES:
+        print(name, flush=True)
+        run = RunDirectory(RUNS / name)
+        experiments.train(configurations.load(name), run, resume=run.config.is_file())
+        evaluation.evaluate(run.path, "test", nll_samples=SAMPLES, nll_images=None)
+        command = f"zoo train {name}; zoo evaluate RUN --nll-samples {SAMPLES} --nll-images 0; zoo export RUN"
+        experiments.export_run(run.path, HERE / name, half=True, trainable=True, examples=True, command=command)
+        print(update_index(HERE), flush=True)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from zoo.export.encoding import load_encoder as load_encoder
     from zoo.latents.posterior import Latents as Latents
     from zoo.likelihoods import Bernoulli as Bernoulli
     from zoo.likelihoods import Gaussian as Gaussian
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from zoo.models.iwae import IWAE as IWAE
     from zoo.models.noise_contrastive import NoiseContrastiveVAE as NoiseContrastiveVAE
     from zoo.models.objective import Term as Term
+    from zoo.models.saving import load as load
     from zoo.models.saving import load_model as load_model
     from zoo.models.triplet import TripletVAE as TripletVAE
     from zoo.models.vae import VAE as VAE
@@ -45,6 +47,8 @@ _NAMES = {
     "AuxiliarySoftmaxVAE": "zoo.models.auxiliary_softmax",
     "IWAE": "zoo.models.iwae",
     "combine": "zoo.models.combination",
+    "load": "zoo.models.saving",
+    "load_encoder": "zoo.export.encoding",
     "load_model": "zoo.models.saving",
     "Latents": "zoo.latents.posterior",
     "Term": "zoo.models.objective",
@@ -78,7 +82,7 @@ _ROOMS = {
 
 __all__ = [
     "IWAE", "VAE", "AuxiliarySoftmaxVAE", "ConsistencyVAE", "ContrastiveVAE", "InferenceCriticVAE", "Latents",
-    "NoiseContrastiveVAE", "TripletVAE", "__version__", "combine", "load_model",
+    "NoiseContrastiveVAE", "TripletVAE", "__version__", "combine", "load", "load_encoder", "load_model",
 ]  # fmt: skip
 
 

@@ -32,6 +32,25 @@ def exports(folder: Path) -> list[tuple[str, str]]:
     return [(f"{folder.name}/{entry['name']}", entry["summary"]) for entry in found]
 
 
+def exports_table() -> None:
+    """Prints the zoo's exports: what each is, how it was measured, and its size on the disk."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from zoo.export.finding import EXPORTS
+    from zoo.export.index import entries
+
+    table = Table(title=f"{EXPORTS.name}/", title_justify="left")
+    for head, right in (("name", False), ("method", False), ("test MI", True), ("test NLL", True), ("MB", True)):
+        table.add_column(head, justify="right" if right else "left", no_wrap=head == "name")
+    for entry in entries(EXPORTS) if EXPORTS.is_dir() else []:
+        test = entry["metrics"].get("test", {})
+        figures = [test.get(name) for name in ("mutual_information", "nll")]
+        shown = [f"{one['value']:.2f}" if one else "–" for one in figures]
+        table.add_row(entry["name"], entry["method"].partition(":")[0], *shown, f"{entry['bytes'] / 1e6:.1f}")
+    Console().print(table)
+
+
 def listing() -> str:
     """Methods, networks, data sets, configurations and exports, as text."""
     sections = [

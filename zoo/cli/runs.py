@@ -1,4 +1,4 @@
-"""The commands of a single run: list, evaluate, export, encode, sample."""
+"""The commands of a single run or export: list, evaluate, export, card, push, encode, sample."""
 
 from __future__ import annotations
 
@@ -24,10 +24,14 @@ def list_(
         str | None,
         typer.Argument(metavar="NAME", help="A method, network or likelihood, to see more of it.", show_default=False),
     ] = None,
+    exports: Annotated[bool, typer.Option("--exports", help="The exports alone, with their sizes.")] = False,
 ) -> None:
     """List methods, networks, data sets, configurations and exports, or the hyperparameters of one."""
-    from zoo.cli.listing import check_name, description, listing
+    from zoo.cli.listing import check_name, description, exports_table, listing
 
+    if exports:
+        exports_table()
+        return
     if name is None:
         print(listing())
         return
@@ -115,6 +119,14 @@ def _warn_of_a_long_wait(run: RunDirectory) -> None:
 def export(
     run: Run,
     to: Annotated[Path | None, typer.Option(help="Where to.  [default: RUN/export]", show_default=False)] = None,
+    half: Annotated[bool, typer.Option("--half", help="Store the weights in float16: half the size.")] = False,
+    trainable: Annotated[
+        bool, typer.Option("--trainable", help="Put the Keras model beside, which zoo.load reads.")
+    ] = False,
+    examples: Annotated[
+        bool,
+        typer.Option("--examples", help="Put eight test examples in it, and the checksum of their codes on its card."),
+    ] = False,
 ) -> None:
     """Write a trained run as a SavedModel with its card."""
     from zoo.experiments.run_directory import RunDirectory
@@ -123,12 +135,51 @@ def export(
     load_tensorflow()
     from zoo.experiments.finished import export_run
 
-    print(export_run(run, to))
+    print(export_run(run, to, half=half, trainable=trainable, examples=examples))
+
+
+@app.command()
+def card(
+    name: Annotated[
+        str, typer.Argument(help="An export: a folder, a name of `zoo list --exports`, hf://…", show_default=False)
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
+) -> None:
+    """Show what an export says of itself, its files checked."""
+    from zoo.export.card import README
+    from zoo.export.finding import checked, find
+
+    folder = find(name)
+    found = checked(folder)
+    if as_json:
+        print(found.model_dump_json(indent=2))
+        return
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    Console().print(Markdown((folder / README).read_text(encoding="utf-8")))
+
+
+@app.command()
+def push(
+    name: Annotated[str, typer.Argument(help="An export: a folder, or a name of `zoo list --exports`.")],
+    address: Annotated[str, typer.Argument(metavar="hf://OWNER/NAME", help="Where to.", show_default=False)],
+    private: Annotated[bool, typer.Option("--private", help="Where it makes the repository.")] = False,
+) -> None:
+    """Put an export on the Hugging Face hub."""
+    from zoo.export.finding import checked, find
+    from zoo.export.hub import push as put
+
+    folder = find(name)
+    checked(folder)
+    print(put(folder, address, private=private))
 
 
 @app.command()
 def encode(
-    export: Annotated[Path, typer.Argument(help="The directory of an export.", show_default=False)],
+    export: Annotated[
+        str, typer.Argument(help="An export: a folder, a name of `zoo list --exports`, hf://…", show_default=False)
+    ],
     source: Annotated[
         str, typer.Argument(metavar="INPUT", help=".npy, .npz, .csv, a folder of images, or tfds:name/split.")
     ],
@@ -136,9 +187,9 @@ def encode(
     quiet: Quiet = False,
 ) -> None:
     """Encode images with an exported model."""
-    if not (export / "saved_model.pb").is_file():
-        inside = f"; this run's is {export / 'export'}" if (export / "export" / "saved_model.pb").is_file() else ""
-        fail(f"{export}: not an export (it has no saved_model.pb){inside}")
+    from zoo.export.finding import find
+
+    folder = find(export)
     if to.is_dir() or not to.absolute().parent.is_dir():
         fail(f"--to {to}: {'is a folder' if to.is_dir() else f'no such folder {to.parent}'}; name a .npz file")
     from zoo.experiments.precheck import check_source
@@ -149,7 +200,7 @@ def encode(
     from zoo.export.encoding import encode_file
 
     with progress_over_tasks(quiet, "loading the export and its input") as progress:
-        encode_file(export, source, to, progress=progress)
+        encode_file(folder, source, to, progress=progress)
     print(to)
 
 

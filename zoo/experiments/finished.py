@@ -12,6 +12,7 @@ from typing import Any
 import keras
 
 from zoo.data.catalogue import source
+from zoo.experiments.building import load_split
 from zoo.experiments.continuing import PARTS, is_whole
 from zoo.experiments.run_directory import RunDirectory, RunError
 from zoo.experiments.schema import Experiment
@@ -80,26 +81,41 @@ def _strange(path: Path) -> list[str]:
     return [name for name in names if name not in PARTS and not re.fullmatch(r"assets(/(?!\.\.?/)[^/\\\0]+)*/?", name)]
 
 
-def export_run(path: Path, to: Path | None = None) -> Path:
+def export_run(
+    path: Path,
+    to: Path | None = None,
+    *,
+    half: bool = False,
+    trainable: bool = False,
+    examples: bool = False,
+    command: str = "",
+) -> Path:
     """Exports a trained run as a SavedModel whose card holds what has been evaluated so far.
 
     Args:
         path: the run's directory.
         to: the export's directory; the run's own `export` by default.
+        half: store weights in float16 (see `export_model`).
+        trainable: put the Keras model beside, likewise.
+        examples: put a few test examples into it, with the checksum of their codes in the card.
+        command: which made the run, for the card.
 
     Returns:
         The export's directory.
 
     Raises:
         RunError: no run, one that has not ended, or a place that cannot be written.
-        ValueError: `to` is something else than an export.
+        ValueError: `to` is something else than an export; or `examples`, and the data are not there.
     """
     run = RunDirectory.open(path)
     evaluation, environment = run.evaluated(), run.read(run.environment)
     model = load_model(run)
     target = to or run.export
     try:
-        return export_model(model, target, card_of(run.experiment(), model, evaluation, environment))
+        experiment = run.experiment()
+        card = card_of(experiment, model, evaluation, environment).model_copy(update={"command": command})
+        some = load_split(experiment, "test").images[:1000] if examples else None
+        return export_model(model, target, card, half=half, trainable=trainable, examples=some)
     except OSError as error:
         raise RunError(f"{target}: cannot be written: {error.strerror or error}") from None
 

@@ -17,6 +17,12 @@ from zoo.export import knowledge, readme
 
 README = "README.md"
 CARD = Path("assets.extra") / "card.json"
+MODEL = "model.keras"
+"""The Keras model of an export that has one, which can be trained on."""
+
+FORMAT = 2
+"""Of exports that this version writes. 1 had no number; 2 knows the stored precision, and the codes of examples."""
+
 PACKAGES = ("tensorflow", "keras", "tensorflow-probability")
 
 
@@ -76,6 +82,10 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), "zoo": __version__, **installed}
 
 
+class NewerFormatError(ValueError):
+    """An export of a version that is newer than this one."""
+
+
 class Card(_Record):
     """What an export says of itself.
 
@@ -95,6 +105,11 @@ class Card(_Record):
         left_out: endpoints that the model cannot have, with the reason.
         versions: of the packages that trained it.
         licence: of the weights.
+        format: of the export, see `FORMAT`.
+        stored: the weights' type on the disk; arithmetic is in float32.
+        trainable: whether the Keras model lies beside.
+        command: which made it, after the training.
+        codes: the checksum of the codes of `assets.extra/examples.npz` (see `zoo.export.fixture`); empty without one.
         checksum: `sha256:` and the digest over the SavedModel's files (see `checksum`).
     """
 
@@ -113,12 +128,19 @@ class Card(_Record):
     left_out: dict[str, str] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=versions)
     licence: str = "Apache-2.0"
+    format: int = FORMAT
+    stored: str = "float32"
+    trainable: bool = False
+    command: str = ""
+    codes: str = ""
     checksum: str = ""
 
     @model_validator(mode="before")
     @classmethod
     def _of_earlier_versions(cls, given: Any) -> Any:
-        """Reads cards of versions that knew images only."""
+        """Reads cards of versions that knew images only, and of those without a format."""
+        if isinstance(given, dict) and "checksum" in given:
+            given = {"format": 1, **given}
         if isinstance(given, dict) and "image_shape" in given:
             given = {**given, "example_shape": given["image_shape"]}
             given["support"] = "unit_interval" if given.pop("unit_interval", False) else "real"
@@ -145,10 +167,16 @@ class Card(_Record):
         """
         path = directory / CARD
         try:
-            return cls.model_validate_json(path.read_text(encoding="utf-8"))
+            given = json.loads(path.read_text(encoding="utf-8"))
+            if isinstance(given, dict) and isinstance(its := given.get("format"), int) and its > FORMAT:
+                raise NewerFormatError(
+                    f"{directory}: was written by a newer version of the zoo, in format {its}; this version reads "
+                    f"formats up to {FORMAT}: update it"
+                )
+            return cls.model_validate(given)
         except OSError as error:
             raise ValueError(f"{directory}: not an export of the zoo ({CARD.as_posix()}: {error.strerror})") from None
-        except (ValidationError, UnicodeDecodeError):
+        except (json.JSONDecodeError, RecursionError, ValidationError, UnicodeDecodeError):
             raise ValueError(f"{path}: damaged, or written by another version of the zoo") from None
 
     def write(self, directory: Path) -> None:

@@ -11,24 +11,44 @@ from typing import Any
 import numpy as np
 
 from zoo import data
-from zoo.export.card import README, Card, checksum
+from zoo.export.card import Card
+from zoo.export.finding import checked, find
 from zoo.export.saved_model import SAVED_MODEL
 from zoo.files import replacing
+
+
+def load_encoder(name: str | Path) -> Any:
+    """An export, to encode, decode, reconstruct and sample; it needs TensorFlow, and none of the zoo's classes.
+
+    Args:
+        name: of one of the zoo's exports, such as `mnist/contrastive`; the folder of an export; or `hf://owner/name`.
+
+    Returns:
+        An object with the endpoints as methods: `encode(x)` gives `loc` and `scale`, [n, d] each.
+
+    Raises:
+        ValueError: there is none, a damaged one, or one of a newer format.
+    """
+    return load_export(find(name))
 
 
 def load_export(directory: Path) -> Any:
     """The SavedModel of an export, after a look at its checksum: an object with the endpoints as methods.
 
     Raises:
-        ValueError: no export, or a damaged one.
+        ValueError: no export, a damaged one, or one of a newer format.
     """
     import tensorflow as tf
 
     if not (directory / SAVED_MODEL).is_file():
         raise ValueError(f"{directory}: not an export (it has no {SAVED_MODEL})")
-    if Card.read(directory).checksum != checksum(directory):
-        raise ValueError(f"{directory}: damaged: its files do not have the checksum that {README} states")
-    return tf.saved_model.load(str(directory))
+    checked(directory)
+    loaded = tf.saved_model.load(str(directory))
+    for name in ("encode", "decode", "reconstruct", "sample"):
+        if endpoint := getattr(loaded, name, None):
+            # A function holds its variables by weak references: who keeps the function alone would lose them.
+            endpoint.owner = loaded
+    return loaded
 
 
 def encode_file(

@@ -2,66 +2,71 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
 from zoo.export import assertions
+from zoo.export.half import HalfWeights
 
 Endpoint = Any  # a tf.function
 Answers = dict[str, tf.Tensor]
 
 
-def endpoints(model: Any) -> tuple[dict[str, Endpoint], dict[str, str]]:
+def endpoints(model: Any, half: HalfWeights | None = None) -> tuple[dict[str, Endpoint], dict[str, str]]:
     """The traced functions of a built model by name, and those that it cannot have, with the reason.
 
     The first becomes `serving_default`. `encode` and `reconstruct` take every type of the domain, as signatures its
     first; for each other type there is one more, such as `encode_uint8`. An empty batch gives an empty answer.
+
+    Args:
+        model: whose methods they call.
+        half: stands in for the model's weights in the graphs, where it is given.
     """
-    first, *others = model.domain.types
-    found = {}
-    for name, function in (("encode", _encode(model)), ("reconstruct", _reconstruct(model))):
-        made = _of_examples(model, name, function)
-        # The first type is the signature's.
-        found[name] = made(first, *others)
-        found |= {f"{name}_{dtype}": made(dtype) for dtype in others}
-    if model.autoregressive and None in model.example_shape:
+    shape, types = (None, *model.example_shape), model.domain.types
+    complete = not (model.autoregressive and None in model.example_shape)
+    # Each network is in the graph once, as a function of prepared examples or codes, which the endpoints call.
+    encode = _network(lambda x: dict(model.codes_of(x)._asdict()), [tf.TensorSpec(shape, tf.float32, "x")], half)
+    found = {"encode": _of_examples(model, "encode", encode)}
+    if complete:
+        codes = tf.TensorSpec((None, model.latent_dim), tf.float32, "z")
+        decode = _network(lambda z: {"mean": model.decode(z)}, [codes], half)
+    if model.autoregressive:
+        seeing = [tf.TensorSpec(shape, tf.float32, "x")]
+        reconstruct = _network(lambda x: {"mean": model.decode(model.codes_of(x).loc, x)}, seeing, half)
+    else:
+        reconstruct = _traced(lambda x: decode(encode(x)["loc"]), [tf.TensorSpec(shape, tf.float32, "x")])
+    found["reconstruct"] = _of_examples(model, "reconstruct", reconstruct)
+    for name, dtype in itertools.product(("encode", "reconstruct"), types[1:]):
+        # As signatures they have one type each.
+        found[f"{name}_{dtype}"] = _typed(found[name], "x", shape[1:], (dtype,))
+    if not complete:
         return found, dict.fromkeys(("decode", "sample"), "examples of any size, so nobody says when one is complete")
-    found["decode"] = _decode(model)
+    found["decode"] = _of_codes(model, decode)
     try:
-        found["sample"] = _sample(model)
+        found["sample"] = _sample(model, half)
     except (ValueError, NotImplementedError) as error:  # a prior that cannot be drawn from
         return found, {"sample": (str(error).splitlines() or [type(error).__name__])[0]}
     return found, {}
 
 
-def _encode(model: Any) -> Callable[[tf.Tensor], Answers]:
-    return lambda x: dict(model.codes_of(x)._asdict())
-
-
-def _reconstruct(model: Any) -> Callable[[tf.Tensor], Answers]:
-    return lambda x: {"mean": model.decode(model.codes_of(x).loc, x if model.autoregressive else None)}
-
-
-def _of_examples(model: Any, name: str, function: Callable[[tf.Tensor], Answers]) -> Callable[..., Endpoint]:
-    """Makes endpoints for the types it is called with, of a function of prepared examples."""
+def _of_examples(model: Any, name: str, core: Endpoint) -> Endpoint:
+    """The endpoint of raw examples of every type, of a function of prepared ones."""
     domain, shape = model.domain, model.example_shape
     takes = f"{name}: takes {domain.noun}"
-    # The network is in the graph once, as a function of prepared examples, which those of all types call.
-    core = _traced(function, [tf.TensorSpec((None, *shape), tf.float32, "x")])
 
     def answered(raw: tf.Tensor) -> Answers:
         x = domain.prepare(assertions.batch_of(raw, shape, takes))
         x = assertions.examples(x, raw.dtype, domain, model.likelihood, takes)
         return _any_size(core, x)
 
-    return lambda *dtypes: _typed(answered, "x", shape, dtypes)
+    return _typed(answered, "x", shape, domain.types)
 
 
-def _decode(model: Any) -> Endpoint:
+def _of_codes(model: Any, core: Endpoint) -> Endpoint:
     shape = (model.latent_dim,)
-    core = _traced(lambda z: {"mean": model.decode(z)}, [tf.TensorSpec((None, *shape), tf.float32, "z")])
 
     def decode(z: tf.Tensor) -> Answers:
         z = tf.cast(assertions.batch_of(z, shape, "decode: takes codes"), tf.float32)
@@ -70,12 +75,12 @@ def _decode(model: Any) -> Endpoint:
     return _typed(decode, "z", shape, ("float32", "float64"))
 
 
-def _sample(model: Any) -> Endpoint:
+def _sample(model: Any, half: HalfWeights | None) -> Endpoint:
     def sample(n: tf.Tensor, seed: tf.Tensor) -> Answers:
         n = assertions.count_of(n, "sample: takes")
         return {"mean": model.sample(tf.maximum(n, 1), seed)[:n]}
 
-    return _traced(sample, [tf.TensorSpec([], tf.int32, "n"), tf.TensorSpec([], tf.int32, "seed")])
+    return _network(sample, [tf.TensorSpec([], tf.int32, "n"), tf.TensorSpec([], tf.int32, "seed")], half)
 
 
 def _any_size(core: Endpoint, x: tf.Tensor) -> Answers:
@@ -90,6 +95,13 @@ def _typed(function: Callable[..., Answers], name: str, shape: tuple, dtypes: tu
     """One function for several types; for other shapes too, of which its assertions say what is wrong."""
     strict = [[tf.TensorSpec((None, *shape), dtype, name)] for dtype in dtypes]
     return _traced(function, *strict, *([tf.TensorSpec(None, dtype, name)] for dtype in dtypes))
+
+
+def _network(function: Callable[..., Answers], signature: list[tf.TensorSpec], half: HalfWeights | None) -> Endpoint:
+    """A function that calls the networks, traced; with float16 weights where `half` is given."""
+    if half is None:
+        return _traced(function, signature)
+    return half.traced(lambda made: _traced(made, signature), function)
 
 
 def _traced(function: Callable[..., Answers], *signatures: list[tf.TensorSpec]) -> Endpoint:

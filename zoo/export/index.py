@@ -32,15 +32,26 @@ def update_index(exports: Path) -> Path:
     Raises:
         ValueError: a card is damaged.
     """
-    entries: list[dict[str, Any]] = []
+    with replacing(exports / INDEX) as sibling:
+        text = json.dumps({"exports": entries(exports)}, indent=2, ensure_ascii=False)
+        sibling.write_text(text + "\n", encoding="utf-8")
+    return exports / INDEX
+
+
+def entries(exports: Path) -> list[dict[str, Any]]:
+    """What `index.json` says of each export: name, data, method, metrics with errors, size in bytes, checksum.
+
+    Raises:
+        ValueError: a card is damaged.
+    """
+    found = []
     for name, card in cards(exports).items():
         kept = card.model_dump(
             mode="json",
-            include={"method", "example_shape", "latent_dim", "metrics", "checksum"},
+            include={"method", "example_shape", "latent_dim", "metrics", "format", "stored", "command", "checksum"},
             exclude_none=True,
         )
-        entry: dict[str, Any] = {"name": name, "summary": card.summary()}
-        entries.append({**entry, **({"data": card.data.name} if card.data else {}), **kept})
-    with replacing(exports / INDEX) as sibling:
-        sibling.write_text(json.dumps({"exports": entries}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return exports / INDEX
+        size = sum(path.stat().st_size for path in (exports / name).rglob("*") if path.is_file())
+        entry: dict[str, Any] = {"name": name, "summary": card.summary(), "bytes": size}
+        found.append({**entry, **({"data": card.data.name} if card.data else {}), **kept})
+    return found

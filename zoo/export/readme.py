@@ -46,8 +46,8 @@ codes["loc"], codes["scale"]  # the posteriors' means and standard deviations, [
 
 {_endpoints(card, shape)}
 
-As a layer of a Keras model of yours it cannot be trained, and must say so, `trainable=False`: Keras would hand the
-optimiser copies of its weights that get no gradient.
+{_trainable(card)}As a layer of a Keras model of yours it cannot be trained, and must say so, `trainable=False`:
+Keras would hand the optimiser copies of its weights that get no gradient.
 
 ```python
 x = keras.Input(({shape.replace("any", "None")},), dtype="{card.types[0]}")
@@ -67,11 +67,46 @@ classifier = keras.Model(x, keras.layers.Dense(10)(codes["loc"]))
 
 {fenced("yaml", configuration.rstrip())}
 
-## Origin
+{_check(card)}## Origin
 
-{"Trained and exported" if card.data else "Exported"} with {names}.
+{"Trained and exported" if card.data else "Exported"} with {names}.{_command(card)}
+Weights are stored in {card.stored}; the arithmetic is in float32. Format {card.format}.
 Licence of the weights: {escape(card.licence)}. Checksum over the SavedModel's files: `{card.checksum}`.
 """
+
+
+def _trainable(card: Any) -> str:
+    """How to go on training, where the Keras model lies beside."""
+    if not card.trainable:
+        return ""
+    loaded = fenced(
+        "python",
+        f"import zoo\n\nmodel = zoo.load({card.name!r})  # or the path of this folder\n"
+        'model.compile(optimizer="adam")\nmodel.fit(x, epochs=3)',
+    )
+    return f"With the zoo it is a Keras model, to be trained on:\n\n{loaded}\n\n"
+
+
+def _check(card: Any) -> str:
+    """How to see whether it encodes here as where it was made."""
+    if not card.codes:
+        return ""
+    code = fenced(
+        "python",
+        "import hashlib\n\nimport numpy as np\nimport tensorflow as tf\n\n"
+        'model = tf.saved_model.load("path/to/this/folder")\n'
+        'codes = model.encode(np.load("path/to/this/folder/assets.extra/examples.npz")["x"])\n'
+        'tenths = [np.rint(codes[part].numpy().astype("f8") / 0.1).astype("<i4") for part in ("loc", "scale")]\n'
+        'print("sha256:" + hashlib.sha256(b"".join(part.tobytes() for part in tenths)).hexdigest())',
+    )
+    return (
+        "## Does it encode here as there?\n\nA few examples lie beside it. Their codes, rounded to tenths, have the "
+        f"checksum `{card.codes}`:\n\n{code}\n\n"
+    )
+
+
+def _command(card: Any) -> str:
+    return f"\nMade by: {_code(card.command)}." if card.command else ""
 
 
 def _values(card: Any) -> str:

@@ -6,15 +6,26 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from zoo.domains.domain import times
-from zoo.export import knowledge
-from zoo.export.card import CARD, Card, checksum
-from zoo.files import replacing
+from zoo.export import fixture, knowledge
+from zoo.export.card import CARD, MODEL, Card, checksum
+from zoo.export.half import HalfWeights, light_copy
+from zoo.files import NamedBytes, replacing
 
 SAVED_MODEL = "saved_model.pb"
 
 
-def export_model(model: Any, directory: Path, card: Card | None = None) -> Path:
+def export_model(
+    model: Any,
+    directory: Path,
+    card: Card | None = None,
+    *,
+    half: bool = False,
+    trainable: bool = False,
+    examples: np.ndarray | None = None,
+) -> Path:
     """Writes a model as a SavedModel that TensorFlow alone can load.
 
     Endpoints, for any batch size: `encode` (x → `loc`, `scale`), `decode` (z → `mean`), `reconstruct` (x → `mean`) and
@@ -29,6 +40,10 @@ def export_model(model: Any, directory: Path, card: Card | None = None) -> Path:
         model: any of the zoo's.
         directory: of the export.
         card: its `checksum` is filled in; by default what the model knows of itself.
+        half: store weights in float16 where that moves none by more than a thousandth of the greatest; the arithmetic
+            stays in float32.
+        trainable: put the Keras model beside, as `model.keras`, without its optimisers' state.
+        examples: [n, …], of which some go into the export, with the checksum of their codes in the card.
 
     Returns:
         The directory.
@@ -54,7 +69,7 @@ def export_model(model: Any, directory: Path, card: Card | None = None) -> Path:
     if directory.exists() and not _is_export(directory) and (directory.is_file() or any(directory.iterdir())):
         raise ValueError(f"{directory}: holds something else than an export; name another directory")
     archive = keras.export.ExportArchive()
-    found, left_out = endpoints(model)
+    found, left_out = endpoints(model, HalfWeights(model.weights) if half else None)
     for name, endpoint in found.items():
         archive.add_endpoint(name, endpoint)
     for name, reason in left_out.items():
@@ -62,12 +77,30 @@ def export_model(model: Any, directory: Path, card: Card | None = None) -> Path:
     try:
         with replacing(directory) as sibling:
             archive.write_out(str(sibling), verbose=False)
-            card.model_copy(update={"checksum": checksum(sibling), "left_out": left_out}).write(sibling)
+            if trainable:
+                (sibling / MODEL).write_bytes(_keras_file(model, half))
+            codes = ""
+            if examples is not None:
+                written = tf.saved_model.load(str(sibling))
+                codes = fixture.write(
+                    sibling, examples, lambda x: tuple(written.encode(x)[p] for p in ("loc", "scale"))
+                )
+            found_out = {"checksum": checksum(sibling), "left_out": left_out, "codes": codes}
+            card.model_copy(
+                update={**found_out, "stored": "float16" if half else "float32", "trainable": trainable}
+            ).write(sibling)
     except OSError as error:
         raise ValueError(f"{directory}: cannot be written: {error.strerror or error}") from None
     except tf.errors.OpError as error:
         raise ValueError(f"{directory}: cannot be written: {error.message.splitlines()[0]}") from None
     return directory
+
+
+def _keras_file(model: Any, half: bool) -> bytes:
+    """The content of a `.keras` file without the optimisers' state."""
+    content = NamedBytes(MODEL)
+    model.save(content)
+    return light_copy(content.getvalue(), half)
 
 
 def _is_export(directory: Path) -> bool:

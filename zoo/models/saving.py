@@ -15,6 +15,7 @@ import keras
 
 from zoo import outside
 from zoo.domains import DOMAINS, Domain
+from zoo.export.finding import keras_file
 from zoo.latents.prior import Prior
 from zoo.likelihoods import LIKELIHOODS
 from zoo.models import METHODS, method
@@ -51,6 +52,21 @@ def load_model(path: str | Path) -> VAE:
     """
     file = Path(path)
     return keras.saving.load_model(file, custom_objects=_from_outside(file))
+
+
+def load(name: str | Path) -> VAE:
+    """A trained model, to be trained on, fine-tuned or looked at: `model.compile(…)`, `model.fit(…)`.
+
+    It has its weights and its hyperparameters. An export has no optimiser's state; a run's model has.
+
+    Args:
+        name: of one of the zoo's exports, such as `mnist/contrastive`; the folder of an export or of a run; or
+            `hf://owner/name`.
+
+    Raises:
+        ValueError: there is none, a damaged one, one of a newer format, or an export without a Keras model.
+    """
+    return load_model(keras_file(name))
 
 
 def _from_outside(file: Path) -> dict[str, Any]:

@@ -52,8 +52,8 @@ class Stream:
         """
         raise NotImplementedError
 
-    def known(self, rows: np.ndarray) -> Examples:
-        """Returns what is known of the examples in these rows, all that are not left out: `images` is empty.
+    def known(self, left_out: Sequence[int]) -> Examples:
+        """Returns the labels and names of the examples that are not in these rows; its `images` mean nothing.
 
         Raises:
             ValueError: If there are none.
@@ -79,7 +79,7 @@ class _InMemory(Stream):
     def read(self, start: int, stop: int) -> Part:
         return Part(self._examples.images[start:stop], np.arange(start, min(stop, self.count)))
 
-    def known(self, rows: np.ndarray) -> Examples:
+    def known(self, left_out: Sequence[int]) -> Examples:
         return self._examples
 
     def fingerprint(self) -> str:
@@ -110,7 +110,7 @@ class _Array(Stream):
         x = convert(self._rows[start:stop], where=self.where(start, stop), first_row=start)
         return Part(x, np.arange(start, stop))
 
-    def known(self, rows: np.ndarray) -> Examples:
+    def known(self, left_out: Sequence[int]) -> Examples:
         return self._known
 
     def fingerprint(self) -> str:
@@ -142,8 +142,10 @@ class _Folder(Stream):
             check_shape(x.shape[1:], self._shape, self.where(start, start + len(wanted)), "images")
         return Part(x, rows)
 
-    def known(self, rows: np.ndarray) -> Examples:
-        self._folder.check_left_out(self._split, np.arange(self.count), rows)
+    def known(self, left_out: Sequence[int]) -> Examples:
+        wanted = np.arange(self.count)
+        rows = np.delete(wanted, left_out)
+        self._folder.check_left_out(self._split, wanted, rows)
         labels, names = self._folder.known(self._split, rows)
         return Examples(np.empty(0), labels, names, () if labels is None else tuple(self._folder.class_names))
 

@@ -79,7 +79,7 @@ def encode_file(
             note(f"{to}: an encoding was interrupted; beginning anew: {codes.begun_anew}")
         elif note and codes.done:
             note(f"{to}: going on after {codes.done:,} of {stream.count:,} examples")
-        encode, prepare = load_export(export).encode, _preparation(card)
+        loaded, prepare = load_export(export), _preparation(card)
         for start in range(codes.done, stream.count, batch_size):
             with warnings.catch_warnings():
                 # They were given for the first examples, when the source was opened.
@@ -88,7 +88,7 @@ def encode_file(
                 where = stream.where(start, min(start + batch_size, stream.count))
                 loc = scale = np.empty([0, card.latent_dim], np.float32)
                 if len(part.rows):
-                    posterior = _answer(encode, prepare(part.x, where), where)
+                    posterior = _answer(loaded.encode, prepare(part.x, where), where)
                     loc, scale = posterior["loc"].numpy(), posterior["scale"].numpy()
             done = min(start + batch_size, stream.count)
             codes.append(loc, scale, done, np.setdiff1d(np.arange(start, done), part.rows).tolist())
@@ -137,7 +137,7 @@ def _preparation(card: Card) -> Callable[[np.ndarray, str], np.ndarray]:
 
 def _known(stream: data.Stream, left_out: list[int]) -> dict[str, np.ndarray]:
     """What is known of the examples beside their codes, by the names in the file."""
-    known = stream.known(np.delete(np.arange(stream.count), left_out))
+    known = stream.known(left_out)
     found = {"labels": known.labels, "names": known.names}
     if known.class_names:
         found["class_names"] = np.array(known.class_names)

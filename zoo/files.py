@@ -14,6 +14,8 @@ from pathlib import Path
 
 # How the hidden folders end in which something is being written.
 PARTIAL = ".partial"
+# What a file system answers that cannot lock.
+_LOCKLESS = (errno.ENOLCK, errno.EOPNOTSUPP)
 # The letters that `mkdtemp` puts between a name and that: no more, for another target may be called `name.more`.
 _DRAWN = "?" * 8
 # How often a folder is tried to be put in the place of one that other processes put there meanwhile.
@@ -77,6 +79,33 @@ def replacing(target: Path, *, synced: bool = False) -> Iterator[Path]:
         # nothing once ours was: another process may just be putting its own there.
         if in_place or target.exists() or not old.exists():
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keeps other processes out that lock the same path, a file that is made for it in a folder that is there.
+
+    The system lets go of the lock when its process ends, also by a kill. Some network drives know no locks; there
+    nothing is kept away.
+
+    Raises:
+        BlockingIOError: another process holds it.
+        OSError: the file cannot be made.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path, blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN), str(path)) from None
+    except OSError as error:
+        if error.errno not in _LOCKLESS:
+            raise
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def leftovers(folder: Path) -> list[Path]:

@@ -186,7 +186,7 @@ def encode(
     to: Annotated[Path, typer.Option(help="The .npz file for loc, scale, labels and names.")] = Path("codes.npz"),
     quiet: Quiet = False,
 ) -> None:
-    """Encode images with an exported model."""
+    """Encode images with an exported model, however many; after a kill the same command goes on."""
     from zoo.export.finding import find
 
     folder = find(export)
@@ -195,12 +195,15 @@ def encode(
     from zoo.experiments.precheck import check_source
 
     check_source(source)
+    from zoo.export.encoding import encode_file, open_source
+
+    # A data set of the catalogue needs TensorFlow to be read.
+    examples = source if source.startswith("tfds:") else open_source(folder, source)
     load_tensorflow()
     from zoo.cli.terminal import progress_over_tasks
-    from zoo.export.encoding import encode_file
 
     with progress_over_tasks(quiet, "loading the export and its input") as progress:
-        encode_file(folder, source, to, progress=progress)
+        encode_file(folder, examples, to, progress=progress, note=say)
     print(to)
 
 

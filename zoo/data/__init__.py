@@ -15,12 +15,20 @@ from zoo.data.examples import Examples
 if TYPE_CHECKING:
     from zoo.data.indexing import with_index
     from zoo.data.loading import load, read
+    from zoo.data.streaming import Stream, stream
     from zoo.data.values import statistics
 
-__all__ = ["CATALOGUE", "Examples", "Source", "load", "read", "source", "statistics", "with_index"]
+__all__ = ["CATALOGUE", "Examples", "Source", "Stream", "load", "read", "source", "statistics", "stream", "with_index"]
 
 
-_MODULES = {"with_index": "indexing", "load": "loading", "read": "loading", "statistics": "values"}
+_MODULES = {
+    "with_index": "indexing",
+    "load": "loading",
+    "read": "loading",
+    "statistics": "values",
+    "stream": "streaming",
+    "Stream": "streaming",
+}
 
 
 def __getattr__(name: str) -> Any:

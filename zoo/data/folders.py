@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from pathlib import Path
 from typing import NamedTuple
@@ -82,8 +83,21 @@ class ImageFolder:
             ValueError: If pictures cannot be read, whatever their split: says how many, and which; or if one differs
                 in size or channels from the first.
         """
+        wanted = np.arange(self.sizes[split]) if rows is None else np.asarray(rows)
+        images, kept = self.decode(split, wanted, size=size, channels=channels, skip_unreadable=skip_unreadable)
+        self.check_left_out(split, wanted, kept)
+        labels, names = self.known(split, kept)
+        return Examples(images, labels, names, () if labels is None else tuple(self.class_names))
+
+    def decode(
+        self, split: str, wanted: np.ndarray, *, size: int | None, channels: int | None, skip_unreadable: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Decodes pictures of a split, as `read`, which says what its arguments are.
+
+        Returns:
+            Images [m, h, w, c], uint8, and their rows, [m]: those of `wanted` that can be read.
+        """
         listing = self._splits[split]
-        wanted = np.arange(len(listing.files)) if rows is None else np.asarray(rows)
         images, first, kept = np.empty(0, np.uint8), None, list[int]()
         for row in wanted:
             file = listing.files[row]
@@ -103,22 +117,38 @@ class ImageFolder:
                 )
             images[len(kept)] = picture
             kept.append(int(row))
-        if not kept:
+        return images[: len(kept)], np.array(kept, np.int64)
+
+    def check_left_out(self, split: str, wanted: np.ndarray, kept: np.ndarray) -> None:
+        """Warns of the pictures among `wanted` that are not `kept`. Raises ValueError if none is."""
+        if not len(kept):
             raise ValueError(f"{self._path}: none of the {len(wanted)} pictures of {split!r} can be read")
         if left_out := len(wanted) - len(kept):
-            lost = [self._name(listing.files[row]) for row in np.setdiff1d(wanted, kept)]
+            files = self._splits[split].files
+            lost = [self._name(files[row]) for row in np.setdiff1d(wanted, kept)]
             more = f", and {left_out - _NAMED} more" if left_out > _NAMED else ""
             warnings.warn(
                 f"{self._path}: {left_out} of the {len(wanted)} pictures that were asked for cannot be read and are "
                 f"left out: {', '.join(lost[:_NAMED])}{more}",
-                stacklevel=2,
+                stacklevel=3,
             )
-        names = np.array([self._name(listing.files[row]) for row in kept])
+
+    def known(self, split: str, rows: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
+        """Returns the numbers of the classes of these pictures or `None`, and their files' names; [m] each."""
+        listing = self._splits[split]
+        names = np.array([self._name(listing.files[row]) for row in rows])
         if listing.classes is None:
-            return Examples(images[: len(kept)], None, names)
+            return None, names
         number = {name: index for index, name in enumerate(self.class_names)}
-        labels = np.array([number[listing.classes[row]] for row in kept], np.int64)
-        return Examples(images[: len(kept)], labels, names, tuple(self.class_names))
+        return np.array([number[listing.classes[row]] for row in rows], np.int64), names
+
+    def fingerprint(self, split: str) -> str:
+        """Returns a digest over the names, sizes and times of a split's files."""
+        digest = hashlib.sha256()
+        for file in self._splits[split].files:
+            status = file.stat()
+            digest.update(f"{self._name(file)}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
+        return digest.hexdigest()
 
     def _name(self, file: Path) -> str:
         return file.relative_to(self._path).as_posix()

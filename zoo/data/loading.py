@@ -188,37 +188,61 @@ def read(
     Raises:
         ValueError: In one line, if there is nothing to read or it does not have the shape or the columns.
     """
-    size = channels = None
     if kind is None:
         kind = "features" if source.lower().endswith(TABLE) or (shape is not None and len(shape) != 3) else "images"
-    if shape is not None and kind == "images":
-        size, channels = (shape[0] if shape[0] == shape[1] else None), shape[2]
+    size, channels = as_pictures(shape, kind)
     if source.startswith("tfds:"):
         name, _, split = source.removeprefix("tfds:").rpartition("/")
         if not name or not split or name == "files":
             raise ValueError(f"{source!r} does not name a data set and a split: write tfds:NAME/SPLIT, tfds:mnist/test")
         examples = load(name, split, size=size)
     elif Path(source).is_dir():
-        if kind != "images":
-            raise ValueError(f"{source} is a folder, which holds pictures; {kind} are needed")
-        examples = _read_folder(Path(source), size, channels if channels in (1, 3) else None, skip_unreadable)
+        folder, split = open_folder(source, kind)
+        examples = folder.read(split, size=size, channels=channels, skip_unreadable=skip_unreadable)
     else:
-        examples = _read_file(source, kind, label_column, columns)
-    if shape is not None and examples.images.shape[1:] != tuple(shape):
-        found, wanted = ("x".join(map(str, each)) for each in (examples.images.shape[1:], shape))
-        axes = " (height x width x channels)" if kind == "images" else ""
-        raise ValueError(f"{source} holds {kind} of {found}, but {wanted}{axes} are needed")
+        contents, split = open_file(source, kind, label_column, columns)
+        examples = contents.read(split)
+    check_shape(examples.images.shape[1:], shape, source, kind)
     return examples
 
 
-def _read_folder(path: Path, size: int | None, channels: int | None, skip_unreadable: bool) -> Examples:
-    folder = ImageFolder(path)
+def as_pictures(shape: tuple[int, ...] | None, kind: str) -> tuple[int | None, int | None]:
+    """Returns the size and the channels that pictures are brought to for what an encoder takes; `None`: as they are."""
+    if shape is None or kind != "images":
+        return None, None
+    return (shape[0] if shape[0] == shape[1] else None), (shape[2] if shape[2] in (1, 3) else None)
+
+
+def check_shape(found: tuple[int, ...], wanted: tuple[int, ...] | None, source: str, kind: str) -> None:
+    """Raises ValueError for examples of another shape than is wanted; `None` takes any."""
+    if wanted is not None and found != tuple(wanted):
+        has, takes = ("x".join(map(str, each)) for each in (found, wanted))
+        axes = " (height x width x channels)" if kind == "images" else ""
+        raise ValueError(f"{source} holds {kind} of {has}, but {takes}{axes} are needed")
+
+
+def open_folder(source: str, kind: str) -> tuple[ImageFolder, str]:
+    """Returns a folder of pictures and its only split.
+
+    Raises:
+        ValueError: If features are needed, or it has no pictures or several splits.
+    """
+    if kind != "images":
+        raise ValueError(f"{source} is a folder, which holds pictures; {kind} are needed")
+    folder = ImageFolder(Path(source))
     if len(folder.sizes) > 1:
-        raise ValueError(f"{path} has several splits, {', '.join(folder.sizes)}: name one of these folders")
-    return folder.read(next(iter(folder.sizes)), size=size, channels=channels, skip_unreadable=skip_unreadable)
+        raise ValueError(f"{source} has several splits, {', '.join(folder.sizes)}: name one of these folders")
+    return folder, next(iter(folder.sizes))
 
 
-def _read_file(source: str, kind: str, label_column: str | None, columns: Sequence[str]) -> Examples:
+def open_file(
+    source: str, kind: str, label_column: str | None, columns: Sequence[str]
+) -> tuple[ArrayFile | Table, str]:
+    """Returns the contents of FILE or FILE.npz:SPLIT, and the split that is meant.
+
+    Raises:
+        ValueError: If there is no such file or split, several without one being named, or the file is damaged.
+    """
     path, _, split = source.rpartition(":")
     if Path(source).exists() or Path(path).suffix != ".npz":
         path, split = source, ""
@@ -227,4 +251,4 @@ def _read_file(source: str, kind: str, label_column: str | None, columns: Sequen
         raise ValueError(f"{path} has several splits, {', '.join(contents.splits)}: write {path}:{contents.splits[0]}")
     if split and split not in contents.splits:
         raise ValueError(f"{path} has no split {split!r}; it has {', '.join(contents.splits)}")
-    return contents.read(split or contents.splits[0])
+    return contents, split or contents.splits[0]

@@ -14,31 +14,24 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 
-def check_pixels(images: np.ndarray, *, where: str, unit_interval: bool) -> None:
+def check_pixels(images: np.ndarray, *, where: str, unit_interval: bool, first_row: int = 0) -> None:
     """Checks that an array can be trained on or encoded.
 
     Args:
         images: Supposed to be [n, h, w, c], of integers in 0..255, booleans, or finite floats.
         where: What holds the images, for messages: a file, a data set, an argument.
         unit_interval: Whether floats must lie in [0, 1], as the Bernoulli likelihood needs it.
+        first_row: The row of the whole that the array begins with, where it is a part.
 
     Raises:
         ValueError: In one line, if they are not.
     """
-    if images.ndim != 4:
-        hint = "; add a channel axis" if images.ndim == 3 else ""
-        raise ValueError(
-            f"{where}: images must have rank 4, [n, height, width, channels], got shape {images.shape}{hint}"
-        )
-    if images.size == 0:
-        raise ValueError(f"{where}: no images (shape {images.shape})")
+    check_form(images.shape, images.dtype, where)
     kind = images.dtype.kind
-    if kind not in "buif":
-        raise ValueError(f"{where}: pixels of type {images.dtype} are not supported; use uint8, bool or a float type")
     if kind == "b" or images.dtype == np.uint8:
         return
     if kind == "f":
-        check_finite(images, where, "pixels")
+        check_finite(images, where, "pixels", first_row=first_row)
     blocks = [images[start : start + BLOCK] for start in range(0, len(images), BLOCK)]
     low, high = min(block.min() for block in blocks), max(block.max() for block in blocks)
     if kind != "f" and (low < 0 or high > 255):
@@ -49,12 +42,24 @@ def check_pixels(images: np.ndarray, *, where: str, unit_interval: bool) -> None
         )
 
 
-def as_pixels(images: np.ndarray, *, where: str) -> np.ndarray:
+def check_form(shape: tuple[int, ...], dtype: np.dtype, where: str) -> None:
+    """The part of `check_pixels` that needs no values: the rank, the size and the type."""
+    if len(shape) != 4:
+        hint = "; add a channel axis" if len(shape) == 3 else ""
+        raise ValueError(f"{where}: images must have rank 4, [n, height, width, channels], got shape {shape}{hint}")
+    if 0 in shape:
+        raise ValueError(f"{where}: no images (shape {shape})")
+    if dtype.kind not in "buif":
+        raise ValueError(f"{where}: pixels of type {dtype} are not supported; use uint8, bool or a float type")
+
+
+def as_pixels(images: np.ndarray, *, where: str, first_row: int = 0) -> np.ndarray:
     """Brings a user's array into the form that the zoo works on.
 
     Args:
         images: [n, h, w] or [n, h, w, c], of booleans, integers in 0..255 or finite floats.
         where: What holds the images, for messages.
+        first_row: The row of the whole that the array begins with, where it is a part.
 
     Returns:
         [n, h, w, c], uint8 for booleans (0 and 255) and integers, float32 for floats.
@@ -65,10 +70,10 @@ def as_pixels(images: np.ndarray, *, where: str) -> np.ndarray:
     images = np.asarray(images)
     if images.ndim == 3:
         images = images[..., np.newaxis]
-    check_pixels(images, where=where, unit_interval=False)
+    check_pixels(images, where=where, unit_interval=False, first_row=first_row)
     if images.dtype.kind == "f":
         _warn_beyond_unit_interval(images, where)
-        return as_float32(images, where, "pixels")
+        return as_float32(images, where, "pixels", first_row=first_row)
     if images.dtype.kind == "b":
         return images.astype(np.uint8) * np.uint8(255)
     if images.max() == 1:

@@ -10,45 +10,52 @@ import numpy as np
 BLOCK = 4096
 
 
-def check_finite(x: np.ndarray, where: str, noun: str) -> None:
+def check_finite(x: np.ndarray, where: str, noun: str, *, first_row: int = 0) -> None:
     """Raises ValueError for floats that are NaN or infinite: how many, and where the first one is.
 
     Args:
         x: [n, ...].
         where: What holds the array, for the message.
         noun: What an entry is called: "pixels", "features".
+        first_row: The row of the whole that x begins with, where it is a part.
     """
     count, first = 0, None
     for start in range(0, len(x), BLOCK):
         bad = ~np.isfinite(x[start : start + BLOCK])
         if first is None and bad.any():
             row, *rest = np.unravel_index(int(bad.argmax()), bad.shape)
-            first = (start + int(row), *map(int, rest))
+            first = (first_row + start + int(row), *map(int, rest))
         count += int(bad.sum())
     if first is not None:
         raise ValueError(f"{where}: {count} {noun} are NaN or infinite, the first at index {first}")
 
 
-def check_features(x: np.ndarray, where: str) -> None:
+def check_features(x: np.ndarray, where: str, *, first_row: int = 0) -> None:
     """Checks that an array can be trained on or encoded as features.
 
     Args:
         x: Supposed to be [n, ...] of rank 2 or more: finite floats, integers or booleans.
         where: What holds the array, for messages: a file, a data set, an argument.
+        first_row: The row of the whole that x begins with, where it is a part.
 
     Raises:
         ValueError: In one line, if it is not.
     """
-    if x.ndim < 2:
-        hint = "; for one feature an example, x[:, None]" if x.ndim == 1 else ""
-        raise ValueError(f"{where}: features must have rank 2 or more, [n, ...], got shape {x.shape}{hint}")
-    if x.size == 0:
-        raise ValueError(f"{where}: no features (shape {x.shape})")
-    if x.dtype.kind not in "buif":
-        raise ValueError(f"{where}: features of type {x.dtype} are not supported; use floats, integers or booleans")
+    check_form(x.shape, x.dtype, where)
     if x.dtype.kind == "f":
-        check_finite(x, where, "features")
+        check_finite(x, where, "features", first_row=first_row)
     warn_of_lost_digits(x, where)
+
+
+def check_form(shape: tuple[int, ...], dtype: np.dtype, where: str) -> None:
+    """The part of `check_features` that needs no values: the rank, the size and the type."""
+    if len(shape) < 2:
+        hint = "; for one feature an example, x[:, None]" if len(shape) == 1 else ""
+        raise ValueError(f"{where}: features must have rank 2 or more, [n, ...], got shape {shape}{hint}")
+    if 0 in shape:
+        raise ValueError(f"{where}: no features (shape {shape})")
+    if dtype.kind not in "buif":
+        raise ValueError(f"{where}: features of type {dtype} are not supported; use floats, integers or booleans")
 
 
 def warn_of_lost_digits(x: np.ndarray, where: str) -> None:
@@ -67,7 +74,7 @@ def warn_of_lost_digits(x: np.ndarray, where: str) -> None:
         )
 
 
-def as_float32(x: np.ndarray, where: str, noun: str) -> np.ndarray:
+def as_float32(x: np.ndarray, where: str, noun: str, *, first_row: int = 0) -> np.ndarray:
     """Casts finite numbers to float32, contiguous.
 
     Raises:
@@ -76,16 +83,17 @@ def as_float32(x: np.ndarray, where: str, noun: str) -> np.ndarray:
     with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused below
         cast = x.astype(np.float32, copy=False)
     if x.dtype.itemsize > cast.dtype.itemsize:
-        check_finite(cast, f"{where} as float32", noun)
+        check_finite(cast, f"{where} as float32", noun, first_row=first_row)
     return np.ascontiguousarray(cast)
 
 
-def as_features(x: np.ndarray, where: str) -> np.ndarray:
+def as_features(x: np.ndarray, where: str, *, first_row: int = 0) -> np.ndarray:
     """Brings a user's array into the form that the zoo works on.
 
     Args:
         x: [n, ...] of floats, integers or booleans.
         where: What holds the array, for messages.
+        first_row: The row of the whole that x begins with, where it is a part.
 
     Returns:
         float32 of the same shape.
@@ -94,8 +102,8 @@ def as_features(x: np.ndarray, where: str) -> np.ndarray:
         ValueError: If `check_features` refuses the array.
     """
     x = np.asarray(x)
-    check_features(x, where)
-    return as_float32(x, where, "features")
+    check_features(x, where, first_row=first_row)
+    return as_float32(x, where, "features", first_row=first_row)
 
 
 def statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

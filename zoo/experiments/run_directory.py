@@ -9,7 +9,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,8 @@ from zoo.experiments.configurations import dump, load
 from zoo.experiments.run_files import LEFT_OUT, environment
 from zoo.experiments.same_configuration import check_unchanged, values
 from zoo.experiments.schema import Experiment
-from zoo.files import clear_beside, leftovers, replacing
+from zoo.files import clear_beside, leftovers, locked, replacing
 
-# What a file system answers that cannot lock.
-_LOCKLESS = (errno.ENOLCK, errno.EOPNOTSUPP)
 # Seconds after which nobody writes to a hidden folder any more.
 _ABANDONED = 3600
 
@@ -200,31 +198,22 @@ class RunDirectory:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Around a training: keeps other processes from training into the same directory.
-
-        The system lets go of the lock when its process ends, also by a kill. Some network drives know no locks; there
-        nothing is kept away.
+        """Around a training: keeps other processes from training into the same directory (see `zoo.files.locked`).
 
         Raises:
             RunError: another process holds it, or the directory cannot be written.
         """
-        from filelock import FileLock, Timeout
-
         if not self.path.is_dir():
             # The lock would make it.
             raise RunError(f"{self.path}: cannot be written: {os.strerror(errno.ENOENT)}")
-        lock = FileLock(self.lock, blocking=False)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise RunError(f"{self.path}: is being trained by another process; wait for it, or stop it") from None
-        except OSError as error:
-            if error.errno not in _LOCKLESS:
+        with ExitStack() as held:
+            try:
+                held.enter_context(locked(self.lock))
+            except BlockingIOError:
+                raise RunError(f"{self.path}: is being trained by another process; wait for it, or stop it") from None
+            except OSError as error:
                 raise RunError(f"{self.path}: cannot be written: {error.strerror}") from None
-        try:
             yield
-        finally:
-            lock.release()
 
     def clear(self) -> None:
         """Removes what a kill left half written; only while `locked`.

@@ -1,20 +1,21 @@
-"""Reading exports: loading one, and encoding files with it."""
+"""Reading exports: loading one, and encoding files with it, however many examples they hold."""
 
 from __future__ import annotations
 
+import hashlib
 import re
+import warnings
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from zoo import data
-from zoo.export.card import Card
+from zoo.export.card import CARD, Card, versions
+from zoo.export.codes import Origin, writing
 from zoo.export.finding import checked, find
 from zoo.export.saved_model import SAVED_MODEL
-from zoo.files import replacing
 
 
 def load_encoder(name: str | Path) -> Any:
@@ -52,18 +53,30 @@ def load_export(directory: Path) -> Any:
 
 
 def encode_file(
-    export: Path, source: str, to: Path, *, batch_size: int = 256, progress: Callable[[str, float], None] | None = None
+    export: Path,
+    source: str | data.Stream,
+    to: Path,
+    *,
+    batch_size: int = 256,
+    progress: Callable[[str, float], None] | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> Path:
     """Encodes examples with an export into a .npz file with `loc` and `scale`, [n, d] each, and what is known of them.
 
     That is `labels` [n]; `class_names`, what the labels 0, 1, … stand for; `names` [n], the pictures' files.
 
+    Examples are read, checked, encoded and written batch by batch: memory holds a batch, labels and names (see
+    `zoo.data.stream`). After a kill the same call goes on with what is in a hidden folder beside `to`, if neither the
+    export nor the source has changed, and ends with the same bytes as if nothing had happened.
+
     Args:
         export: the export's directory.
-        source: a .npy, .npz or .csv file, a folder of pictures, or `tfds:NAME/SPLIT` (see `zoo.data.read`).
+        source: a .npy, .npz or .csv file, a folder of pictures, or `tfds:NAME/SPLIT` (see `zoo.data.read`); or what
+            `open_source` returned for one.
         to: the .npz file; one that is there is replaced.
         batch_size: examples encoded at once.
         progress: is told what is being done, and the share that is done.
+        note: is told whether an encoding that was killed is gone on with, or why not.
 
     Returns:
         The path of the .npz file.
@@ -71,64 +84,87 @@ def encode_file(
     Raises:
         ValueError: no export, examples that it does not take, a table without the columns of the training or with them
             in another order, or a file that cannot be written; in one line.
+        OSError: the source cannot be read.
     """
     card = Card.read(export)
     if to.is_dir():
         raise ValueError(f"{to}: cannot be written: a folder has this name")
     if not to.absolute().parent.is_dir():
         raise ValueError(f"{to}: cannot be written: no such folder {to.absolute().parent}")
-    examples = _read(source, card)
-    x = examples.images
-    loc, scale = (np.empty([len(x), card.latent_dim], np.float32) for _ in range(2))
-    try:
-        # Opened first, so that a place that cannot be written shows before the work is done.
-        with replacing(to) as sibling, sibling.open("wb") as file:
-            loaded = load_export(export)
-            for start in range(0, len(loc), batch_size):
-                rows = slice(start, start + batch_size)
-                posterior = _answer(loaded.encode, x[rows], source)
-                loc[rows], scale[rows] = posterior["loc"], posterior["scale"]
-                if progress:
-                    progress("encoding", min(rows.stop / len(loc), 1.0))
-            codes = {"loc": loc, "scale": scale}
-            if examples.labels is not None:
-                codes["labels"] = examples.labels
-            if examples.class_names:
-                codes["class_names"] = np.array(examples.class_names)
-            if examples.names is not None:
-                codes["names"] = examples.names
-            np.savez(file, allow_pickle=False, **codes)
-    except OSError as error:
-        raise ValueError(f"{to}: cannot be written: {error.strerror or error}") from None
+    stream = open_source(export, source) if isinstance(source, str) else source
+    digest = hashlib.sha256((export / CARD).read_bytes()).hexdigest()
+    origin = Origin(export=digest, input=stream.fingerprint(), batch_size=batch_size, software=versions())
+    with writing(to, card.latent_dim, origin) as codes:
+        if note and codes.begun_anew:
+            note(f"{to}: an encoding was interrupted; beginning anew: {codes.begun_anew}")
+        elif note and codes.done:
+            note(f"{to}: going on after {codes.done:,} of {stream.count:,} examples")
+        loaded, prepare = load_export(export), _preparation(card)
+        for start in range(codes.done, stream.count, batch_size):
+            with warnings.catch_warnings():
+                # They were given for the first examples, when the source was opened.
+                warnings.simplefilter("ignore")
+                part = stream.read(start, start + batch_size)
+                where = stream.where(start, min(start + batch_size, stream.count))
+                loc = scale = np.empty([0, card.latent_dim], np.float32)
+                if len(part.rows):
+                    posterior = _answer(loaded.encode, prepare(part.x, where), where)
+                    loc, scale = posterior["loc"].numpy(), posterior["scale"].numpy()
+            done = min(start + batch_size, stream.count)
+            codes.append(loc, scale, done, np.setdiff1d(np.arange(start, done), part.rows).tolist())
+            if progress:
+                progress("encoding", done / stream.count)
+        if stream.fingerprint() != origin.input:
+            raise ValueError(f"{stream.source}: has changed while it was encoded; encode it again")
+        codes.finish(_known(stream, codes.left_out))
     return to
 
 
-def _read(source: str, card: Card) -> data.Examples:
-    """The examples of a source, as the export takes them."""
-    from zoo.domains import DOMAINS, get
+def open_source(export: Path, source: str) -> data.Stream:
+    """Opens the examples of a source as an export takes them; of sources, only `tfds:` loads TensorFlow.
 
-    name = card.domain["name"]
+    Raises:
+        ValueError: as `zoo.data.stream`, or no export.
+    """
+    card = Card.read(export)
     sizes = [size for size in card.example_shape if size is not None]
-    shape = tuple(sizes) if len(sizes) == len(card.example_shape) else None
-    kind = "images" if name == "images" else "features"
     section = card.configuration.get("data", {})
-    examples = data.read(
+    return data.stream(
         source,
-        shape,
-        kind=kind,
+        tuple(sizes) if len(sizes) == len(card.example_shape) else None,
+        kind="images" if card.domain["name"] == "images" else "features",
         label_column=section.get("label_column"),
         columns=card.domain.get("columns", ()),
         skip_unreadable=bool(section.get("skip_unreadable")),
     )
-    x = examples.images
-    if x.dtype.name not in card.types or (card.support == "categories" and (x == np.round(x)).all()):
-        x = x.astype(card.types[0])
-    if name in DOMAINS:
-        get(card.domain).check(x, source, card.support)
-    return replace(examples, images=x)
 
 
-def _answer(encode: Callable, x: np.ndarray, source: str) -> dict[str, Any]:
+def _preparation(card: Card) -> Callable[[np.ndarray, str], np.ndarray]:
+    """What checks a batch and gives it the type that the export takes, of the batch and what holds it."""
+    from zoo.domains import DOMAINS, get
+
+    domain = get(card.domain) if card.domain["name"] in DOMAINS else None
+
+    def prepare(x: np.ndarray, where: str) -> np.ndarray:
+        if x.dtype.name not in card.types or (card.support == "categories" and (x == np.round(x)).all()):
+            x = x.astype(card.types[0])
+        if domain is not None:
+            domain.check(x, where, card.support)
+        return x
+
+    return prepare
+
+
+def _known(stream: data.Stream, left_out: list[int]) -> dict[str, np.ndarray]:
+    """What is known of the examples beside their codes, by the names in the file."""
+    known = stream.known(left_out)
+    found = {"labels": known.labels, "names": known.names}
+    if known.class_names:
+        found["class_names"] = np.array(known.class_names)
+    return {name: found[name] for name in ("labels", "class_names", "names") if found.get(name) is not None}
+
+
+def _answer(encode: Callable, x: np.ndarray, where: str) -> dict[str, Any]:
     """The codes of a batch; what the graph refuses becomes one line."""
     import tensorflow as tf
 
@@ -136,5 +172,5 @@ def _answer(encode: Callable, x: np.ndarray, source: str) -> dict[str, Any]:
         return encode(x)
     except tf.errors.InvalidArgumentError as error:
         if found := re.search(r"assertion failed: \[(.+)\]", error.message):
-            raise ValueError(f"{source}: {found.group(1).replace('] [', ' ')}") from None
+            raise ValueError(f"{where}: {found.group(1).replace('] [', ' ')}") from None
         raise

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test test-all lint format exports benchmarks clean
+.PHONY: demo test test-all lint docs format exports benchmarks clean
 
 $(VENV)/.installed: requirements.txt pyproject.toml
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
@@ -13,6 +13,10 @@ $(VENV)/.installed: requirements.txt pyproject.toml
 
 $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
 	$(RUN) -m pip install --quiet --requirement requirements-dev.txt
+	touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed-dev requirements-docs.txt
+	$(RUN) -m pip install --quiet --requirement requirements-docs.txt
 	touch $@
 
 demo: $(VENV)/.installed
@@ -32,6 +36,10 @@ lint: $(VENV)/.installed-dev
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports --no-cache
 
+# The site, into site/; a broken link or anchor is an error.
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
+
 format: $(VENV)/.installed-dev
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
@@ -47,4 +55,4 @@ exports: $(VENV)/.installed
 	$(RUN) exports/make.py
 
 clean:
-	rm -rf build dist demo *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf build dist demo site *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -169,8 +169,9 @@ def test_mistakes_in_data_and_places_do_not_wait_for_tensorflow(tmp_path):
     (tmp_path / "own.csv").write_text("first,label\n" + "".join(f"{i * i},{i % 2}\n" for i in range(100)))
     data = "{name: files, path: own.csv, label_column: label, train: 'all[:80%]', validation: 'all[80%:]', test: all}"
     (tmp_path / "own.yaml").write_text(f"base: wine/vae\ndata: {data}\n")
-    (tmp_path / "export").mkdir()
-    (tmp_path / "export" / "saved_model.pb").touch()
+    (tmp_path / "export" / "assets.extra").mkdir(parents=True)
+    for part in ("saved_model.pb", "assets.extra/card.json"):
+        (tmp_path / "export" / part).touch()
     (tmp_path / "locked").mkdir()
     (tmp_path / "locked" / "config.yaml").write_text("base: digits/vae\n")
     code = (

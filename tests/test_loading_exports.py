@@ -16,9 +16,10 @@ import pytest
 
 import zoo
 from zoo.export import finding, fixture, hub
-from zoo.export.card import CARD, FORMAT, MODEL, Card, NewerFormatError, checksum
+from zoo.export.card import CARD, FORMAT, MODEL, README, Card, NewerFormatError, checksum
 from zoo.export.half import can_be_halved, light_copy
 from zoo.export.index import entries
+from zoo.export.readme import markdown
 from zoo.export.saved_model import export_model
 from zoo.files import NamedBytes
 
@@ -218,6 +219,7 @@ def test_the_index_is_that_of_the_cards():
     for entry in listed:
         folder = finding.EXPORTS / entry["name"]
         assert entry["checksum"] == checksum(folder)
+        assert (folder / README).read_text(encoding="utf-8") == markdown(Card.read(folder))
         assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) == entry["bytes"]
     assert sum(entry["bytes"] for entry in listed) < 60e6
 

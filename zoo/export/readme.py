@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -50,7 +51,7 @@ codes["loc"], codes["scale"]  # the posteriors' means and standard deviations, [
 Keras would hand the optimiser copies of its weights that get no gradient.
 
 ```python
-x = keras.Input(({shape.replace("any", "None")},), dtype="{card.types[0]}")
+x = keras.Input({card.example_shape}, dtype="{card.types[0]}")
 codes = keras.layers.TFSMLayer("path/to/this/folder", call_endpoint="encode", trainable=False)(x)
 classifier = keras.Model(x, keras.layers.Dense(10)(codes["loc"]))
 ```
@@ -81,7 +82,7 @@ def _trainable(card: Any) -> str:
         return ""
     loaded = fenced(
         "python",
-        f"import zoo\n\nmodel = zoo.load({card.name!r})  # or the path of this folder\n"
+        f"import zoo\n\nmodel = zoo.load({json.dumps(card.name)})  # or the path of this folder\n"
         'model.compile(optimizer="adam")\nmodel.fit(x, epochs=3)',
     )
     return f"With the zoo it is a Keras model, to be trained on:\n\n{loaded}\n\n"

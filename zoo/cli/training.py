@@ -47,6 +47,14 @@ def train(
     resume: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Finish an interrupted run.", show_default=False)
     ] = None,
+    init_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Begin with the weights of an export (a name, a folder, hf://…) or of a run.",
+            show_default=False,
+        ),
+    ] = None,
     strategy: Annotated[str, typer.Option(help="default (one device) or mirrored (all of this machine).")] = "default",
     logical_devices: Annotated[
         int | None, typer.Option(min=1, help="Split the CPU, to try `mirrored` without GPUs.", show_default=False)
@@ -71,6 +79,10 @@ def train(
     if logical_devices and strategy == "default":
         fail("--logical-devices: only with --strategy mirrored")
     changes = [*(settings or []), *more, *([] if seed is None else [f"train.seed={seed}"])]
+    if init_from is not None:
+        # A run may be resumed from another folder.
+        found = Path(init_from).absolute() if Path(init_from).exists() else init_from
+        changes.append(f"train.init_from={found}")
     if resume is not None:
         run, experiment = _to_resume(resume, config, changes, epochs)
     else:
@@ -90,6 +102,10 @@ def _new(config: str, changes: list[str], epochs: int | None, run_dir: Path | No
     run = RunDirectory(run_dir or Path("runs") / f"{where}-seed{experiment.train.seed}")
     run.check_new()
     precheck(experiment)
+    if experiment.train.init_from is not None:
+        from zoo.export.finding import keras_file
+
+        keras_file(experiment.train.init_from)
     load_tensorflow()
     return run, experiment.resolved()
 

@@ -15,6 +15,7 @@ from zoo.experiments import hparams
 from zoo.experiments.building import build_model, feature_domain, load_split, plateau, split_warnings
 from zoo.experiments.continuing import adopt, is_whole
 from zoo.experiments.finished import save_model
+from zoo.experiments.initialising import initialise
 from zoo.experiments.run_directory import RunDirectory, RunError
 from zoo.experiments.same_configuration import check_unchanged, values
 from zoo.experiments.same_data import check_data, identities
@@ -85,7 +86,7 @@ def train(
     with run.locked():
         run.diverged.unlink(missing_ok=True)
         with scope():
-            done, rows = _go_back(experiment, run, model, announce) if resume else (0, [])
+            done, rows = _begin(experiment, run, model, resume, announce)
         watching = [*_callbacks(experiment, run, held_out, rows, quiet, announce, cures), *watchers]
         binarize = "dynamic" if experiment.data.binarize == "dynamic" else None
         arguments: dict[str, Any] = {"batch_size": recipe.batch_size, "seed": recipe.seed, "epochs": recipe.epochs}
@@ -143,6 +144,17 @@ def _ended(run: RunDirectory, error: Exception) -> str:
     left = checkpoints(run.checkpoints)
     kept = f"the last good checkpoint is {left[-1]}" if left else "there was no checkpoint yet"
     return f"{run.path}: {error}; {kept}"
+
+
+def _begin(
+    experiment: Experiment, run: RunDirectory, model: VAE, resume: bool, announce: Announce
+) -> tuple[int, list[dict[str, float]]]:
+    """How many epochs lie behind, and their rows; the first begins with another model's weights, if one is named."""
+    done, rows = _go_back(experiment, run, model, announce) if resume else (0, [])
+    if experiment.train.init_from is not None and not done:
+        for line in initialise(model, experiment.train.init_from):
+            announce(line)
+    return done, rows
 
 
 def _go_back(

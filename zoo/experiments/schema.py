@@ -138,6 +138,9 @@ class Experiment(Section):
     def fingerprint(self) -> str:
         """Eight hexadecimal digits of all values but the seed's: the same for the seeds of one configuration."""
         values = {key: value for key, value in self.flat().items() if key != "train.seed"}
+        # A key of a later version; where it says nothing, a run keeps the name that it had before.
+        if values.get("train.init_from") is None:
+            values.pop("train.init_from", None)
         return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:8]
 
 

@@ -138,7 +138,7 @@ class Train(Section):
     """The recipe.
 
     `select` says whose weights become the model: those of the last epoch, or of the best one by the validation figure
-    `monitor`, which is the loss where nothing is said.
+    `monitor`, which is the loss where nothing is said. `init_from` names a trained model whose weights it begins with.
     """
 
     epochs: Count = 50
@@ -151,6 +151,7 @@ class Train(Section):
     select: Literal["last", "best"] = "last"
     monitor: Monitor | None = None
     stop: Stop | None = None
+    init_from: str | None = None
     seed: Seed = 0
     jit_compile: bool = False
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"

@@ -150,11 +150,16 @@ class ContrastiveVAE(VAE):
             if isinstance(layer, View):
                 layer.check_size(self.example_shape)
         self.key_head(self.key_encoder(keras.Input(self.example_shape)))
-        self.key_encoder.set_weights(self.encoder.get_weights())
-        self.key_head.set_weights(self.head.get_weights())
+        self.after_initialising()
         # Not `layer.trainable = False`, which would also stop batch normalisation from using the batch.
         for weight in (*self.key_encoder.trainable_weights, *self.key_head.trainable_weights):
             weight.trainable = False
+
+    def after_initialising(self) -> None:
+        """The key encoder begins as a copy of the encoder."""
+        super().after_initialising()
+        self.key_encoder.set_weights(self.encoder.get_weights())
+        self.key_head.set_weights(self.head.get_weights())
 
     # ── Hooks ────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -152,6 +152,9 @@ class Objective(keras.Model):
     def after_step(self) -> None:
         """Runs after the optimisers' steps: moving averages and the like."""
 
+    def after_initialising(self) -> None:
+        """Runs once the networks have their first weights, or another model's: copies of them and the like."""
+
     def term_names(self) -> tuple[str, ...]:
         """The names of all terms: those that the classes add, and what the likelihood reports."""
         added = (term for base in reversed(type(self).__mro__) for term in base.__dict__.get("adds", ()))

@@ -31,6 +31,7 @@ _WORDS = {
     "train.schedule.monitor": ("plateau of {}", ""),
     "train.select": ("{} epoch", ""),
     "train.monitor": ("by validation {}", ""),
+    "train.init_from": ("from {}", "from random weights"),
     "train.stop": ("", "to the last epoch"),
     "train.stop.patience": ("patience of {}", "no patience"),
     "train.stop.reductions": ("to reduction {}", ""),

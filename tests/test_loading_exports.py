@@ -81,6 +81,21 @@ def test_a_light_model_has_the_weights_in_half_and_no_optimiser(model, light):
     assert {np.float16} <= {dtype.type for _, dtype in names} and not any("optimizer" in name for name, _ in names)
 
 
+@keras.saving.register_keras_serializable("tests")
+class OptimizerOfUnits(keras.layers.Dense):
+    """A layer; Keras names its weights after its class."""
+
+
+def test_a_light_copy_keeps_a_layer_whose_name_speaks_of_an_optimizer(tmp_path):
+    one = keras.Sequential([keras.Input((4,)), OptimizerOfUnits(3)])
+    one.compile(keras.optimizers.Adam(), "mse")
+    one.fit(np.ones((8, 4)), np.ones((8, 3)), verbose=0)
+    one.save(tmp_path / "whole.keras")
+    (tmp_path / "light.keras").write_bytes(light_copy((tmp_path / "whole.keras").read_bytes(), half=False))
+    light = keras.models.load_model(tmp_path / "light.keras")
+    np.testing.assert_array_equal(light.get_weights()[0], one.get_weights()[0])
+
+
 def test_the_export_computes_in_float32_with_halved_weights(model, light, plain):
     halved, whole = zoo.load_encoder(light), zoo.load_encoder(plain)
     codes = model.posteriors(X)

@@ -82,8 +82,6 @@ def light_copy(content: bytes, half: bool = True) -> bytes:
     Returns:
         Of the lighter one.
     """
-    import h5py
-
     written = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as source, zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as target:
         for name in source.namelist():
@@ -93,21 +91,24 @@ def light_copy(content: bytes, half: bool = True) -> bytes:
                 content_of.pop(_LEFT_OUT[name], None)
                 part = json.dumps(content_of).encode()
             elif name == "model.weights.h5":
-                part = _light_weights(h5py, part, half)
+                part = _light_weights(part, half)
             # A fixed date: the same model gives the same bytes.
             target.writestr(zipfile.ZipInfo(name), part, zipfile.ZIP_DEFLATED)
     return written.getvalue()
 
 
-def _light_weights(h5py: Any, content: bytes, half: bool) -> bytes:
+def _light_weights(content: bytes, half: bool) -> bytes:
+    import h5py
+
     written = io.BytesIO()
-    with h5py.File(io.BytesIO(content), "r") as source, h5py.File(written, "w", track_order=True) as target:
+    with h5py.File(io.BytesIO(content), "r") as source, h5py.File(written, "w") as target:
 
         def copy(group: Any, into: Any) -> None:
             into.attrs.update(group.attrs)
             for name, child in group.items():
                 if isinstance(child, h5py.Group):
-                    if "optimizer" not in name:
+                    # A layer's name may say what it likes; the optimisers stand at the top.
+                    if group.name != "/" or "optimizer" not in name:
                         copy(child, into.create_group(name))
                     continue
                 value = child[()]

@@ -147,12 +147,13 @@ def rate_distortion(points: Mapping[str, Sequence[tuple[float, float]]]) -> Figu
     for bound in MaxNLocator(10).tick_values(left + bottom, right + top):
         # Where the line of this bound enters the window: at its left or at its upper side.
         x = max(left, bound - top)
-        if x < right and bound - x > bottom:
-            axis.plot(
-                [left, right], [bound - left, bound - right], color="0.8", linestyle="--", linewidth=0.8, zorder=0
-            )
-            text = f"{-bound:g}".replace("-", "−")
-            axis.annotate(text, (x, bound - x), (2, -2), textcoords="offset points", fontsize=7, color="0.4", va="top")
+        if x >= right or bound - x <= bottom:
+            continue
+        axis.plot([left, right], [bound - left, bound - right], color="0.8", linestyle="--", linewidth=0.8, zorder=0)
+        text = f"{-bound:g}".replace("-", "−")
+        # At the very edge the number would stand outside.
+        at = min(x, left + 0.95 * (right - left))
+        axis.annotate(text, (at, bound - x), (2, -2), textcoords="offset points", fontsize=7, color="0.4", va="top")
     bare(axis)
     _legend(figure, [axis], {"equal ELBO": Line2D([], [], color="0.6", linestyle="--", linewidth=0.8)})
     return figure

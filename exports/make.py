@@ -17,6 +17,7 @@ from zoo import experiments
 from zoo.experiments import configurations, evaluation
 from zoo.experiments.run_directory import RunDirectory
 from zoo.export.index import update_index
+from zoo.report.illustrating import portrait
 
 HERE = Path(__file__).parent
 RUNS = HERE.parent / "runs" / "exports"
@@ -31,7 +32,9 @@ def main() -> None:
         experiments.train(configurations.load(name), run, resume=run.config.is_file())
         evaluation.evaluate(run.path, "test", nll_samples=SAMPLES, nll_images=None)
         command = f"zoo train {name}; zoo evaluate RUN --nll-samples {SAMPLES} --nll-images 0; zoo export RUN"
-        experiments.export_run(run.path, HERE / name, half=True, trainable=True, examples=True, command=command)
+        experiments.export_run(
+            run.path, HERE / name, half=True, trainable=True, examples=True, command=command, portrait=portrait(run)
+        )
         print(update_index(HERE), flush=True)
 
 

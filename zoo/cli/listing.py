@@ -14,6 +14,7 @@ from zoo.data.catalogue import CATALOGUE
 from zoo.experiments import configurations, model_section
 from zoo.likelihoods import LIKELIHOODS
 from zoo.models import METHODS
+from zoo.models.references import REFERENCES
 from zoo.networks import NETWORKS
 from zoo.parameters import nearest
 
@@ -90,7 +91,8 @@ def description(name: str) -> str:
         lines.append((key, _words(TypeAdapter(annotation).json_schema()) + given))
     about = (inspect.getdoc(owner) or "no docstring").partition("\n\n")[0]
     section = _section("Hyperparameters", lines or [("none", "")])
-    return f"{name}, a {kind}: {about}\n\n{section}"
+    cited = f"\n\nTo cite:\n{REFERENCES[name]}" if name in REFERENCES else ""
+    return f"{name}, a {kind}: {about}\n\n{section}{cited}"
 
 
 def _kind_of(name: str) -> model_section.Kind:

@@ -131,11 +131,14 @@ def export(
     """Write a trained run as a SavedModel with its card."""
     from zoo.experiments.run_directory import RunDirectory
 
-    RunDirectory.open(run).require_model()
+    directory = RunDirectory.open(run)
+    directory.require_model()
     load_tensorflow()
     from zoo.experiments.finished import export_run
+    from zoo.report.illustrating import portrait
 
-    print(export_run(run, to, half=half, trainable=trainable, examples=examples))
+    drawn = portrait(directory)
+    print(export_run(run, to, half=half, trainable=trainable, examples=examples, portrait=drawn))
 
 
 @app.command()

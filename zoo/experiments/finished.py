@@ -21,6 +21,7 @@ from zoo.export.card import Card, DataSet, versions
 from zoo.export.saved_model import export_model
 from zoo.files import NamedBytes, replacing
 from zoo.models import canonical, saving, summary
+from zoo.models.references import bibtex
 from zoo.models.vae import VAE
 
 
@@ -89,6 +90,7 @@ def export_run(
     trainable: bool = False,
     examples: bool = False,
     command: str = "",
+    portrait: bytes | None = None,
 ) -> Path:
     """Exports a trained run as a SavedModel whose card holds what has been evaluated so far.
 
@@ -99,6 +101,7 @@ def export_run(
         trainable: put the Keras model beside, likewise.
         examples: put a few test examples into it, with the checksum of their codes in the card.
         command: which made the run, for the card.
+        portrait: a PNG file's content, which the card shows.
 
     Returns:
         The export's directory.
@@ -115,7 +118,7 @@ def export_run(
         experiment = run.experiment()
         card = card_of(experiment, model, evaluation, environment).model_copy(update={"command": command})
         some = load_split(experiment, "test").images[:1000] if examples else None
-        return export_model(model, target, card, half=half, trainable=trainable, examples=some)
+        return export_model(model, target, card, half=half, trainable=trainable, examples=some, portrait=portrait)
     except OSError as error:
         raise RunError(f"{target}: cannot be written: {error.strerror or error}") from None
 
@@ -165,6 +168,7 @@ def card_of(
         ),
         metrics={split: dict(figures) for split, figures in (metrics or {}).items()},
         configuration=configuration,
+        bibtex=bibtex(names, getattr(experiment.model, "beta", 1.0)),
         versions={key: (environment or {}).get(key, present) for key, present in versions().items()},
         **knowledge.examples(model),
     )

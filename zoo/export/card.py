@@ -14,14 +14,21 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from zoo.export import knowledge, readme
+from zoo.models.references import bibtex
 
 README = "README.md"
 CARD = Path("assets.extra") / "card.json"
 MODEL = "model.keras"
 """The Keras model of an export that has one, which can be trained on."""
 
-FORMAT = 2
-"""Of exports that this version writes. 1 had no number; 2 knows the stored precision, and the codes of examples."""
+PORTRAIT = Path("assets.extra") / "portrait.png"
+"""The picture of an export that has one: what the model makes of test images, and the rates of its units."""
+
+FORMAT = 3
+"""Of exports that this version writes.
+
+1 had no number; 2 knows the stored precision, and the codes of examples; 3 the papers to cite, and a picture.
+"""
 
 PACKAGES = ("tensorflow", "keras", "tensorflow-probability")
 
@@ -109,6 +116,8 @@ class Card(_Record):
         stored: the weights' type on the disk; arithmetic is in float32.
         trainable: whether the Keras model lies beside.
         command: which made it, after the training.
+        portrait: whether the picture `PORTRAIT` lies beside.
+        bibtex: of the papers whose methods it has.
         codes: the checksum of the codes of `assets.extra/examples.npz` (see `zoo.export.fixture`); empty without one.
         checksum: `sha256:` and the digest over the SavedModel's files (see `checksum`).
     """
@@ -132,6 +141,8 @@ class Card(_Record):
     stored: str = "float32"
     trainable: bool = False
     command: str = ""
+    portrait: bool = False
+    bibtex: str = ""
     codes: str = ""
     checksum: str = ""
 
@@ -154,7 +165,8 @@ class Card(_Record):
         return cls(
             name=method.partition(": ")[0],
             method=method,
-            configuration=knowledge.hyperparameters(model),
+            configuration=(configuration := knowledge.hyperparameters(model)),
+            bibtex=bibtex(model.method_names(), configuration.get("beta", 1.0)),
             **knowledge.examples(model),
         )
 

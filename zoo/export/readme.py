@@ -35,7 +35,7 @@ def markdown(card: Any) -> str:
     return f"""# {escape(card.name)}
 
 A variational auto-encoder ({escape(card.method)}){trained}.
-TensorFlow alone loads it:
+{_portrait(card)}TensorFlow alone loads it:
 
 ```python
 import tensorflow as tf
@@ -60,6 +60,10 @@ classifier = keras.Model(x, keras.layers.Dense(10)(codes["loc"]))
 
 {_metrics(card)}
 
+## Limits
+
+{_limits(card)}
+
 ## Data
 
 {_data(card)}
@@ -73,7 +77,39 @@ classifier = keras.Model(x, keras.layers.Dense(10)(codes["loc"]))
 {"Trained and exported" if card.data else "Exported"} with {names}.{_command(card)}
 Weights are stored in {card.stored}; the arithmetic is in float32. Format {card.format}.
 Licence of the weights: {escape(card.licence)}. Checksum over the SavedModel's files: `{card.checksum}`.
-"""
+{_citation(card)}"""
+
+
+def _portrait(card: Any) -> str:
+    if not card.portrait:
+        return ""
+    text = f"What it makes of test {card.noun}, samples of its prior, and the rate of each latent unit in nats"
+    return f"\n![{escape(text)}](assets.extra/portrait.png)\n\n"
+
+
+def _limits(card: Any) -> str:
+    """What it is no good for, as far as its figures say."""
+    of = f"{card.noun} like those it was trained on" if card.data else f"{card.noun} like those of its training"
+    lines = [
+        f"It knows {of}. It encodes others too, without a word: their codes mean nothing.",
+        "`decode`, `reconstruct` and `sample` give the means of p(x|z): they are smoother than any example is.",
+    ]
+    test = card.metrics.get("test", {})
+    units, of_all = test.get("informative_units"), card.latent_dim
+    if units and units.value < of_all:
+        meaning = f" ({escape(units.note)})" if units.note else ""
+        lines.append(
+            f"Only {units.value:.0f} of its {of_all} units are informative{meaning}: leave the others out of distances."
+        )
+    if card.data:
+        lines.append("It is one training. Another seed has other units, in another order, and somewhat other figures.")
+    else:
+        lines.append("Nobody has said on what it was trained, nor measured it.")
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _citation(card: Any) -> str:
+    return f"\n## To cite\n\n{fenced('bibtex', card.bibtex)}\n" if card.bibtex else ""
 
 
 def _trainable(card: Any) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from zoo.domains.domain import times
 from zoo.export import fixture, knowledge
-from zoo.export.card import CARD, MODEL, Card, checksum
+from zoo.export.card import CARD, MODEL, PORTRAIT, Card, checksum
 from zoo.export.half import HalfWeights, light_copy
 from zoo.files import NamedBytes, replacing
 
@@ -25,6 +25,7 @@ def export_model(
     half: bool = False,
     trainable: bool = False,
     examples: np.ndarray | None = None,
+    portrait: bytes | None = None,
 ) -> Path:
     """Writes a model as a SavedModel that TensorFlow alone can load.
 
@@ -44,6 +45,7 @@ def export_model(
             stays in float32.
         trainable: put the Keras model beside, as `model.keras`, without its optimisers' state.
         examples: [n, …], of which some go into the export, with the checksum of their codes in the card.
+        portrait: a PNG file's content, which the card shows.
 
     Returns:
         The directory.
@@ -85,10 +87,12 @@ def export_model(
                 codes = fixture.write(
                     sibling, examples, lambda x: tuple(written.encode(x)[p] for p in ("loc", "scale"))
                 )
+            if portrait:
+                (sibling / PORTRAIT).parent.mkdir(exist_ok=True)
+                (sibling / PORTRAIT).write_bytes(portrait)
             found_out = {"checksum": checksum(sibling), "left_out": left_out, "codes": codes}
-            card.model_copy(
-                update={**found_out, "stored": "float16" if half else "float32", "trainable": trainable}
-            ).write(sibling)
+            how = {"stored": "float16" if half else "float32", "trainable": trainable, "portrait": bool(portrait)}
+            card.model_copy(update={**found_out, **how}).write(sibling)
     except OSError as error:
         raise ValueError(f"{directory}: cannot be written: {error.strerror or error}") from None
     except tf.errors.OpError as error:

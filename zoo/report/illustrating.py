@@ -156,6 +156,27 @@ def drawn_images(name: str, rows: RowRuns, announce: Announce) -> list[Illustrat
     return [_drawn(name, f"What the models make of test images, and samples of their priors: {of}.", drawn)]
 
 
+def portrait(run: RunDirectory) -> bytes | None:
+    """What an evaluation has left of a run as one picture, a PNG: images and the rates of its units.
+
+    None where it left no images, or no rates.
+
+    Raises:
+        RunError: the images are damaged.
+    """
+    from zoo.report import figures
+
+    found, rates = pictures.read(run), run.figures("test").get("rate_per_unit", {}).get("values")
+    if found is None or not rates:
+        return None
+    rows = {
+        "test images": found.originals,
+        "their reconstructions": found.reconstructions,
+        "samples of the prior": found.samples,
+    }
+    return _png(figures.portrait(rows, np.array(rates)))
+
+
 def _listed(numbers: Iterable[int]) -> str:
     return " or ".join(f"{number:,}" for number in sorted({*numbers}))
 
@@ -163,6 +184,10 @@ def _listed(numbers: Iterable[int]) -> str:
 def _drawn(name: str, caption: str, figure: Figure) -> Illustration:
     from zoo.report.figures import svg
 
+    return Illustration(name, caption, _png(figure), svg(figure))
+
+
+def _png(figure: Figure) -> bytes:
     pixels = io.BytesIO()
     figure.savefig(pixels, format="png", dpi=120)
-    return Illustration(name, caption, pixels.getvalue(), svg(figure))
+    return pixels.getvalue()

@@ -226,6 +226,9 @@ def test_long_names_are_not_cut_off_and_do_not_meet():
     for figure in (
         figures.tsne({f"{long}{i}": (CODES[:, :2], np.arange(40) % 2) for i in range(3)}),
         figures.samples({f"{long}{i}": images for i in range(3)}),
+        figures.traversal(
+            {f"{long}{i}": images[None] for i in range(3)}, np.arange(4), {f"{long}{i}": ["0: 1.00"] for i in range(3)}
+        ),
         figures.image_rows({f"{long}{long}": images}, title=f"{long}{long}"),
         figures.portrait({long: images}, np.ones(3), f"{long}{long}"),
         figures.history({"rate": {f"{long}{long}{i}": [(np.array([1]), np.array([1.0]))] for i in range(2)}}),

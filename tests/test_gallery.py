@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from zoo.domains.pictures import as_uint8
+from zoo.domains.pictures import as_uint8, grid
 from zoo.models import METHODS
 from zoo.models.codec import Codes
 from zoo.report import figures
@@ -94,6 +94,19 @@ def test_walks_go_from_reconstruction_to_reconstruction(drawn, path):
     reconstructions = as_uint8(Painter().reconstruct(TEST))
     for place, expected in ((0, TEST[::2]), (1, reconstructions[::2]), (-2, reconstructions[1::2]), (-1, TEST[1::2])):
         np.testing.assert_array_equal(rows[:, place], expected)
+
+
+def test_images_in_colour_are_drawn_in_colour():
+    walk = np.stack([TEST] * 2)
+    for figure in (
+        figures.traversal({"a": walk, "b": walk}, np.arange(6), {label: ["0: 1.00", "1: 0.00"] for label in "ab"}),
+        figures.interpolation({"a": walk, "b": walk}),
+    ):
+        for axis in figure.axes:
+            np.testing.assert_array_equal(axis.images[0].get_array(), grid(walk.reshape(-1, 2, 2, 3), 6))
+            assert axis.images[0].get_clim() == (0, 255)
+    with pytest.raises(ValueError, match="images of 1 or 3 channels, these have 2"):
+        figures.samples({"two": TEST[..., :2]})
 
 
 def test_a_spherical_walk_is_an_arc():

@@ -112,7 +112,9 @@ def traversal(
     # Of a step, in inches; beside and above the images stand the labels.
     step = 0.62 if len(found) == 1 else 0.3
     inches = step * steps
-    figure, axes = panels(len(found), inches + 0.75, step * height / width * rows + 0.45, columns=4)
+    titles = max(wrapped(label, 0.9 * (inches + 0.3), 10).count("\n") + 1 for label in found)
+    tall = step * height / width * rows + 0.35 + 0.2 * titles
+    figure, axes = panels(len(found), inches + 0.75, tall, columns=4)
     for axis, (label, images) in zip(axes, found.items(), strict=True):
         _show(axis, grid(images.reshape(-1, *images.shape[2:]), steps), "", inches)
         titled(axis, label, inches + 0.3)
@@ -124,8 +126,9 @@ def traversal(
         axis.set_yticks((np.arange(len(images)) + 0.5) * (height + 1), labels[label])
         axis.tick_params(length=0, labelsize=8, pad=1)
         axis.spines[:].set_visible(False)
-    figure.supxlabel(f"value of the unit / {unit}", fontsize=9)
-    figure.supylabel("unit: its rate / nats", fontsize=9)
+    across, down = figure.get_size_inches()
+    figure.set_size_inches(across, down + 0.45)
+    figure.supxlabel(f"value of the unit / {unit}\nat the left: unit, and its rate / nats", fontsize=9)
     return figure
 
 

@@ -51,7 +51,7 @@ MISTAKES = (
     ["sample", "run", "--to", "picture.gif"],
     ["plot", "histry", "run"],
     ["plot", "history", "run", "--unit", "3"],
-    ["plot", "traversals", "run", "--to", "picture.gif"],
+    ["plot", "traversal", "run", "--to", "picture.gif"],
     ["report", "run", "begun"],
     ["report", "run", "--to", "run"],
     ["reproduce", "papers/contrastive/table9"],

@@ -17,13 +17,14 @@ from sklearn.decomposition import PCA
 
 from zoo import cli, experiments, metrics
 from zoo.data import load
+from zoo.domains.pictures import grid
 from zoo.experiments import configurations
 from zoo.experiments.evaluation import evaluate
 from zoo.experiments.run_directory import RunDirectory, RunError
 from zoo.report import figures
 from zoo.report.figures.curves import MOST_NAMED
 from zoo.report.gallery.curves import information_by_size
-from zoo.report.gallery.plot import FIGURES, WITHOUT_MODEL, plot
+from zoo.report.gallery.plot import FIGURES, OF_IMAGES, OF_ONE, WITHOUT_MODEL, plot
 from zoo.report.gallery.runs import data_set, labelled, model_of, same_but_for_seed, sample
 
 pytestmark = pytest.mark.slow
@@ -225,6 +226,9 @@ def test_long_names_are_not_cut_off_and_do_not_meet():
     for figure in (
         figures.tsne({f"{long}{i}": (CODES[:, :2], np.arange(40) % 2) for i in range(3)}),
         figures.samples({f"{long}{i}": images for i in range(3)}),
+        figures.traversal(
+            {f"{long}{i}": images[None] for i in range(3)}, np.arange(4), {f"{long}{i}": ["0: 1.00"] for i in range(3)}
+        ),
         figures.image_rows({f"{long}{long}": images}, title=f"{long}{long}"),
         figures.portrait({long: images}, np.ones(3), f"{long}{long}"),
         figures.history({"rate": {f"{long}{long}{i}": [(np.array([1]), np.array([1.0]))] for i in range(2)}}),
@@ -373,7 +377,7 @@ def test_every_figure_of_a_run_and_of_several(command, trained, tmp_path, name):
     code, out, _ = command(name, trained / "vae-seed0", *few)
     assert (code, out) == (0, f"{name}.png\n")
     assert np.asarray(Image.open(tmp_path / f"{name}.png").convert("L")).std() > 1
-    if name in ("traversals", "portrait"):
+    if name in OF_ONE:
         code, _, err = command(name, trained / "vae-seed0", trained / "vae-seed1")
         assert code == 2 and "one run, got 2: vae-seed0, vae-seed1" in err
         return
@@ -410,7 +414,11 @@ MISTAKES = {
     "two images of a map": (["grid", "RUNS/vae-seed0", "--images", "2"], "images: grid needs at least 3"),
     "one arrow": (["arrows", "RUNS/vae-seed0", "--images", "1"], "arrows needs at least 2 of the test split, got 1"),
     "metric": (["history", "RUNS/vae-seed0", "--metric", "ratte"], "did you mean 'rate'"),
-    "unit": (["traversals", "RUNS/vae-seed0", "--unit", "16"], "the units of vae-seed0 are 0 to 15"),
+    "unit": (["traversal", "RUNS/vae-seed0", "--unit", "16"], "the units of vae-seed0 are 0 to 15"),
+    "unit and units": (["traversal", "RUNS/vae-seed0", "--unit", "1", "--units", "2"], "give one of them"),
+    "example": (["traversal", "RUNS/vae-seed0", "--example", "300"], "those of the test split are 0 to 299"),
+    "path": (["interpolation", "RUNS/vae-seed0", "--path", "sperical"], "did you mean 'spherical'"),
+    "plural": (["traversals", "RUNS/vae-seed0"], "did you mean 'traversal'"),
     "option": (["samples", "RUNS/vae-seed0", "--split", "test"], "samples does not take 'split'"),
     "projection": (["arrows", "RUNS/vae-seed0", "--projection", "umap"], "one of: pca, tsne"),
     "ending": (["samples", "RUNS/vae-seed0", "--to", "a.gif"], ".png, .svg, .pdf"),
@@ -425,6 +433,15 @@ def test_mistakes_are_one_line(command, trained, tmp_path, mistake):
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith("zoo: ") and expected in err
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("name", OF_IMAGES)
+def test_a_table_has_no_images_to_show(command, tmp_path, name):
+    RunDirectory.create(tmp_path / "table", configurations.load("wine/vae"))
+    code, out, err = command(name, tmp_path / "table")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    others = ", ".join(other for other in FIGURES if other not in OF_IMAGES)
+    assert f"{name} shows images, but table has features (wine); of them: {others}" in err
 
 
 def test_mistakes_do_not_wait_for_tensorflow(trained):
@@ -513,35 +530,40 @@ def test_a_traversal_changes_one_unit(trained):
     model = experiments.load_model(runs["vae-seed0"])
     images = load("digits", "test").images
     order = np.random.default_rng(0).permutation(len(images))
-    for options, rows in (({"unit": 3}, [3, 3]), ({}, None)):
-        (axis,) = plot("traversals", runs, images=2, **options).axes
-        loc, scale = model.posteriors(images[order[:1000]])
-        rates = metrics.rate_per_unit(loc, scale)
-        units = rows or [*np.argsort(-rates)[:2]]
-        walks = np.stack([loc[:2] if rows else loc[[0, 0]]] * 11, axis=1)
+    loc, scale = model.posteriors(images[order])
+    rates = metrics.rate_per_unit(loc, scale)
+    first, second = np.argsort(-rates)[:2]
+    of_17 = model.posteriors(images[[17]]).loc[0]
+    cases = (
+        ({"unit": 3, "images": 2}, [3, 3], loc[:2]),
+        ({"units": 2}, [first, second], loc[[0, 0]]),
+        ({"units": 1, "example": 17}, [first], of_17[None]),
+    )
+    for options, units, starts in cases:
+        (axis,) = plot("traversal", runs, **options).axes
+        walks = np.stack([starts] * 7, axis=1)
         for row, unit in enumerate(units):
-            walks[row, :, unit] = np.linspace(-3, 3, 11)
-        expected = figures.traversals(
-            model.decode(walks.reshape(22, -1)).numpy().reshape(2, 11, 28, 28, 1), np.linspace(-3, 3, 11), ["", ""]
-        ).axes[0]
-        np.testing.assert_array_equal(axis.images[0].get_array(), expected.images[0].get_array())
-        assert rows or [text.get_text() for text in axis.get_yticklabels()] == [
-            f"unit {unit}: {rates[unit]:.2f} nats" for unit in units
-        ]
+            walks[row, :, unit] = [-3, -2, -1, 0, 1, 2, 3]
+        decoded = model.decode(walks.reshape(-1, 16)).numpy()
+        np.testing.assert_allclose(axis.images[0].get_array(), grid(decoded, 7)[..., 0], atol=1)
+        assert [text.get_text() for text in axis.get_yticklabels()] == [f"{unit}: {rates[unit]:.2f}" for unit in units]
 
 
 def test_walks_begin_and_end_with_their_images(trained, monkeypatch):
     runs = labelled([trained / "vae-seed0"])
     model, walked = model_of(runs["vae-seed0"]), []
     decode = model.decode
-    monkeypatch.setattr(model, "decode", lambda z: (walked.append(z), decode(z))[1])
+    monkeypatch.setattr(model, "decode", lambda z, given=None: (walked.append(z), decode(z, given))[1])
     images = load("digits", "test").images
     first, last = images[np.random.default_rng(0).permutation(len(images))[:2]]
-    (axis,) = plot("interpolations", runs, images=1).axes
+    (axis,) = plot("interpolation", runs, images=1).axes
     cells = np.asarray(axis.images[0].get_array())[1:-1].reshape(28, -1)[:, 1:]
     shown = [cells[:, 29 * i : 29 * i + 28] for i in range(11)]
     a, b = model.posteriors(np.stack([first, last])).loc
     np.testing.assert_allclose(walked[0], np.linspace(a, b, 9), rtol=1e-4, atol=1e-5)
+    for cell, image in ((1, first), (-2, last)):
+        reconstruction = np.round(255 * model.reconstruct(image[None]).numpy()[0, ..., 0])
+        assert np.abs(shown[cell] - reconstruction).max() <= 1
     middle = np.round(255 * decode(0.5 * (a + b)[None]).numpy()[0, ..., 0])
     np.testing.assert_array_equal(shown[0], first[..., 0])
     np.testing.assert_array_equal(shown[-1], last[..., 0])

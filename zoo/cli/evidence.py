@@ -23,14 +23,24 @@ def plot(
         str | None,
         typer.Option(help="train, validation or test (default; history: the first two).", show_default=False),
     ] = None,
-    images: Annotated[
-        int | None, typer.Option(min=1, help="At most so many (traversals: units or images).", show_default=False)
-    ] = None,
+    images: Annotated[int | None, typer.Option(min=1, help="At most so many.", show_default=False)] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, help="Of which images, and of all draws.", show_default=False)
     ] = None,
     metric: Annotated[str | None, typer.Option(help="history: one or more, with commas.", show_default=False)] = None,
-    unit: Annotated[int | None, typer.Option(help="traversals: the latent unit, from 0.", show_default=False)] = None,
+    units: Annotated[
+        int | None, typer.Option(min=1, help="traversal: how many, of most rate.  [default: 16]", show_default=False)
+    ] = None,
+    unit: Annotated[
+        int | None,
+        typer.Option(min=0, help="traversal: this one alone, from 0, in several images.", show_default=False),
+    ] = None,
+    example: Annotated[
+        int | None, typer.Option(min=0, help="traversal: of this example of the split, from 0.", show_default=False)
+    ] = None,
+    path: Annotated[
+        str | None, typer.Option(help="interpolation: linear (default) or spherical.", show_default=False)
+    ] = None,
     projection: Annotated[str | None, typer.Option(help="arrows: pca or tsne.", show_default=False)] = None,
     list_: Annotated[bool, typer.Option("--list", help="Which figures there are.")] = False,
 ) -> None:
@@ -44,7 +54,8 @@ def plot(
         return
     if figure not in gallery.FIGURES:
         gallery.check(figure, {})
-    given = {"split": split, "images": images, "seed": seed, "metric": metric, "unit": unit, "projection": projection}
+    given = {"split": split, "images": images, "seed": seed, "metric": metric, "projection": projection}
+    given |= {"units": units, "unit": unit, "example": example, "path": path}
     options = {name: value for name, value in given.items() if value is not None}
     named = gallery.labelled(runs or [])
     gallery.check(figure, named, **options)

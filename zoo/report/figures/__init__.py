@@ -11,11 +11,11 @@ from zoo.report.figures.images import (
     cells,
     image_map,
     image_rows,
-    interpolations,
+    interpolation,
     portrait,
     reconstructions,
     samples,
-    traversals,
+    traversal,
 )
 
 __all__ = [
@@ -26,7 +26,7 @@ __all__ = [
     "image_map",
     "image_rows",
     "information_by_samples",
-    "interpolations",
+    "interpolation",
     "noted",
     "plane",
     "portrait",
@@ -36,6 +36,6 @@ __all__ = [
     "samples",
     "save",
     "svg",
-    "traversals",
+    "traversal",
     "tsne",
 ]

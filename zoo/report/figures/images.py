@@ -78,7 +78,7 @@ def samples(found: Mapping[str, np.ndarray]) -> Figure:
     return _squares({label: grid(images) for label, images in found.items()})
 
 
-def interpolations(found: Mapping[str, np.ndarray]) -> Figure:
+def interpolation(found: Mapping[str, np.ndarray]) -> Figure:
     """Walks from one image's code to another's, a row each, for each model.
 
     Args:
@@ -93,28 +93,42 @@ def interpolations(found: Mapping[str, np.ndarray]) -> Figure:
     return figure
 
 
-def traversals(images: np.ndarray, values: np.ndarray, labels: Sequence[str], title: str = "") -> Figure:
-    """What the decoder makes of a code of which one unit is changed, a row for each unit or each code.
+def traversal(
+    found: Mapping[str, np.ndarray],
+    values: np.ndarray,
+    labels: Mapping[str, Sequence[str]],
+    unit: str = "standard deviations of the prior",
+) -> Figure:
+    """What decoders make of a code of which one unit is changed, a row for each unit or each code; a panel a model.
 
     Args:
-        images: [rows, steps, h, w, c].
-        values: of the changed unit, in standard deviations of the prior, [steps].
-        labels: of the rows.
-        title: above all.
+        found: label of a model → images [rows, steps, h, w, c]; as many steps in all.
+        values: of the changed unit, [steps].
+        labels: label of a model → labels of its rows, such as `3: 0.71` for unit 3 of 0.71 nats.
+        unit: of the values.
     """
-    rows, steps, height, width = images.shape[:4]
-    picture = grid(images.reshape(-1, *images.shape[2:]), steps)
-    tall = 7.0 * picture.shape[0] / picture.shape[1]
-    figure, (axis,) = panels(1, 8.5, tall + 0.6)
-    _show(axis, picture, "", 8.5)
-    axis.set_axis_on()
-    axis.set_xticks((np.arange(steps) + 0.5) * (width + 1), [f"{value:+.3g}" if value else "0" for value in values])
-    axis.set_yticks((np.arange(rows) + 0.5) * (height + 1), labels)
-    axis.set_xlabel("value of the unit / standard deviations of the prior")
-    axis.tick_params(length=0)
-    axis.spines[:].set_visible(False)
-    if title:
-        titled(axis, title, 7.0, 11)
+    rows = max(len(images) for images in found.values())
+    steps, height, width = next(iter(found.values())).shape[1:4]
+    # Of a step, in inches; beside and above the images stand the labels.
+    step = 0.62 if len(found) == 1 else 0.3
+    inches = step * steps
+    titles = max(wrapped(label, 0.9 * (inches + 0.3), 10).count("\n") + 1 for label in found)
+    tall = step * height / width * rows + 0.35 + 0.2 * titles
+    figure, axes = panels(len(found), inches + 0.75, tall, columns=4)
+    for axis, (label, images) in zip(axes, found.items(), strict=True):
+        _show(axis, grid(images.reshape(-1, *images.shape[2:]), steps), "", inches)
+        titled(axis, label, inches + 0.3)
+        axis.set_axis_on()
+        axis.set_xticks(
+            (np.arange(steps) + 0.5) * (width + 1),
+            [f"{value:+.3g}".replace("-", "−") if value else "0" for value in values],
+        )
+        axis.set_yticks((np.arange(len(images)) + 0.5) * (height + 1), labels[label])
+        axis.tick_params(length=0, labelsize=8, pad=1)
+        axis.spines[:].set_visible(False)
+    across, down = figure.get_size_inches()
+    figure.set_size_inches(across, down + 0.45)
+    figure.supxlabel(f"value of the unit / {unit}\nat the left: unit, and its rate / nats", fontsize=9)
     return figure
 
 
@@ -180,6 +194,8 @@ def _squares(pictures: Mapping[str, np.ndarray], inches: float = 4.0) -> Figure:
 
 def _show(axis: Axes, picture: np.ndarray, label: str, inches: float, fontsize: int = 10) -> None:
     """A picture of so many inches under its label; pixels stay pixels, also where an SVG is enlarged."""
+    if picture.shape[-1] not in (1, 3):
+        raise ValueError(f"a figure shows images of 1 or 3 channels, these have {picture.shape[-1]}")
     axis.imshow(picture.squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="none")
     titled(axis, label, inches, fontsize, loc="left")
     axis.set_axis_off()

@@ -1,4 +1,4 @@
-"""Figures of images, from runs: laid out by their codes, reconstructed, sampled, and walks through the latent space."""
+"""Figures of images, from runs: laid out by their codes, reconstructed, sampled, and all of one model."""
 
 from __future__ import annotations
 
@@ -38,63 +38,6 @@ def samples(runs: Runs, *, images: int = 64, seed: int = 0) -> Figure:
 
     drawn = figures.samples({label: model_of(run).sample(images, seed=seed).numpy() for label, run in runs.items()})
     return figures.noted(drawn, f"n = {images:,} samples of the prior for each model")
-
-
-def interpolations(runs: Runs, *, split: str = "test", images: int = 6, seed: int = 0) -> Figure:
-    """Straight walks between the codes of two images, which stand at the ends."""
-    import numpy as np
-
-    from zoo.domains.pictures import as_uint8
-    from zoo.report import figures
-
-    shown = chosen(runs, split, 2 * images, seed).images
-    pairs = len(shown) // 2
-    if not pairs:
-        raise ValueError(f"plot: interpolations go from an image to another, the {split} split has {len(shown)}")
-    ends = as_uint8(shown[: 2 * pairs]).reshape(pairs, 2, *shown.shape[1:])
-    share = np.linspace(0, 1, 9, dtype=np.float32)[:, None]
-    found = {}
-    for label, run in runs.items():
-        model = model_of(run)
-        codes = model.posteriors(shown).loc[: 2 * pairs].reshape(pairs, 2, 1, -1)
-        walks = (1 - share) * codes[:, 0] + share * codes[:, 1]
-        decoded = as_uint8(model.decode(walks.reshape(-1, walks.shape[-1])).numpy())
-        inside = decoded.reshape(pairs, len(share), *shown.shape[1:])
-        found[label] = np.concatenate([ends[:, :1], inside, ends[:, 1:]], axis=1)
-    return figures.noted(figures.interpolations(found), f"{sample(runs, split, 2 * pairs)}, {pairs} walks")
-
-
-def traversals(runs: Runs, *, split: str = "test", images: int = 8, seed: int = 0, unit: int | None = None) -> Figure:
-    """One unit changed: in several images (with a unit's number), or each of the units of most rate in one image."""
-    import numpy as np
-
-    from zoo import metrics
-    from zoo.report import figures
-
-    ((label, run),) = runs.items()
-    model = model_of(run)
-    measured = chosen(runs, split, max(images, 1000), seed).images
-    posteriors = model.posteriors(measured)
-    rates = metrics.rate_per_unit(*posteriors, model.prior_variance or 1.0)
-    if unit is not None and not 0 <= unit < len(rates):
-        raise ValueError(f"unit: {unit} given, the units of {label} are 0 to {len(rates) - 1}")
-    values = np.linspace(-3, 3, 11)
-    if unit is None:
-        units = np.argsort(-rates, kind="stable")[:images]
-        bases, names = (
-            np.repeat(posteriors.loc[:1], len(units), axis=0),
-            [f"unit {i}: {rates[i]:.2f} nats" for i in units],
-        )
-        title = f"{label}: the units of most rate, in one image"
-    else:
-        bases = posteriors.loc[:images]
-        units, names = np.full(len(bases), unit), [""] * len(bases)
-        title = f"{label}: unit {unit} ({rates[unit]:.2f} nats), in {len(bases)} images"
-    codes = np.repeat(bases[:, None], len(values), axis=1)
-    codes[np.arange(len(units)), :, units] = values
-    decoded = model.decode(codes.reshape(-1, codes.shape[-1])).numpy()
-    drawn = figures.traversals(decoded.reshape(*codes.shape[:2], *decoded.shape[1:]), values, names, title)
-    return figures.noted(drawn, f"rates on {sample(runs, split, len(measured))}")
 
 
 def portrait(runs: Runs, *, split: str = "test", images: int = 12, seed: int = 0) -> Figure:

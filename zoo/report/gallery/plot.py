@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from zoo.parameters import nearest
-from zoo.report.gallery import codes, curves, images
+from zoo.report.gallery import codes, curves, images, walks
 from zoo.report.gallery.runs import Runs, data_set, labelled
 
 if TYPE_CHECKING:
@@ -27,19 +27,25 @@ _DRAW: dict[str, Callable[..., Figure]] = {
         codes.noise,
         images.reconstructions,
         images.samples,
-        images.interpolations,
-        images.traversals,
+        walks.interpolation,
+        walks.traversal,
         curves.rate_distortion,
         curves.rate_per_unit,
         curves.information,
         images.portrait,
     )
 }
-OF_ONE = ("traversals", "portrait")
+OF_ONE = ("portrait",)
 """Those that are drawn of one run alone."""
+
+OF_IMAGES = ("grid", "reconstructions", "samples", "interpolation", "traversal", "portrait")
+"""Those that show images, and nothing of other data."""
 
 WITHOUT_MODEL = ("history", "rate_distortion")
 """The figures that need neither a run's model nor TensorFlow."""
+
+# The least value of an option that is a number.
+_LEAST = {"images": 1, "units": 1, "unit": 0, "example": 0}
 
 FIGURES: dict[str, str] = {name: inspect.getdoc(function) or "" for name, function in _DRAW.items()}
 """What each figure shows, in a line."""
@@ -58,10 +64,12 @@ def plot(name: str, runs: Runs, **options: Any) -> Figure:
         runs: label → run; the labels stand in the figure.
         **options: those of the figure: `split` (train, validation, test; a history has both of the first
             two), `images` (at most so many), `seed` (of their choice and of all draws), `metric` (history: names with
-            commas), `unit` (traversals: its number, from 0), `projection` (arrows: pca or tsne).
+            commas), `units` (traversal: how many, of most rate), `unit` (traversal: this one, by its number from 0, in
+            several images), `example` (traversal: the number in the split of the image that is changed), `path`
+            (interpolation: linear or spherical), `projection` (arrows: pca or tsne).
 
     Raises:
-        ValueError: an unknown figure, option or value; runs of different data sets.
+        ValueError: an unknown figure, option or value; runs of different data sets, or of data that it cannot show.
         RunError: a run that has no model, or (history) no finished epoch.
     """
     check(name, runs, **options)
@@ -83,8 +91,13 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
     split = options.get("split", "test")
     if split not in SPLITS:
         raise ValueError(f"split: no {split!r}; {nearest(split, SPLITS)}")
-    if options.get("images", 1) < 1:
-        raise ValueError(f"images: must be at least 1, got {options['images']}")
+    if (path := options.get("path", "linear")) not in walks.PATHS:
+        raise ValueError(f"path: no {path!r}; {nearest(path, walks.PATHS)}")
+    for option, least in _LEAST.items():
+        if options.get(option, least) < least:
+            raise ValueError(f"{option}: must be at least {least}, got {options[option]}")
+    if "unit" in options and "units" in options:
+        raise ValueError("plot: unit shows one unit in several images, units several in one image; give one of them")
 
 
 def check(name: str, runs: Runs, **options: Any) -> None:
@@ -98,6 +111,12 @@ def check(name: str, runs: Runs, **options: Any) -> None:
     if len({*data_sets.values()}) > 1:
         listed = ", ".join(f"{label} ({data})" for label, data in data_sets.items())
         raise ValueError(f"plot: the runs are of different data sets, to be drawn apart: {listed}")
+    for label, run in runs.items() if name in OF_IMAGES else ():
+        if (kind := run.experiment().data.kind) != "images":
+            others = ", ".join(other for other in _DRAW if other not in OF_IMAGES)
+            raise ValueError(
+                f"plot: {name} shows images, but {label} has {kind} ({data_sets[label]}); of them: {others}"
+            )
     for run in runs.values() if name not in WITHOUT_MODEL else ():
         run.require_model()
 

@@ -91,10 +91,18 @@ def _split(data: Data, split: str) -> Examples:
     return load_split(Experiment.model_construct(data=data), split)
 
 
-def chosen(runs: Runs, split: str, images: int, seed: int) -> Examples:
+def chosen(runs: Runs, split: str, images: int, seed: int, first: int | None = None) -> Examples:
     """At most so many examples of the first run's split, in an order that the seed decides.
 
+    Args:
+        runs: whose data.
+        split: of them.
+        images: at most so many.
+        seed: of the order.
+        first: number in the split of the example that comes before all others.
+
     Raises:
+        ValueError: no example of that number.
         RunError: the user's files have changed since a run was made, which moves examples between splits.
     """
     import numpy as np
@@ -105,7 +113,12 @@ def chosen(runs: Runs, split: str, images: int, seed: int) -> Examples:
     found = _split(data, split)
     for run in runs.values() if data.path else ():
         check_data(run, run.experiment(), {"train": _split(data, "train")})
-    return found.take(np.random.default_rng(seed).permutation(len(found.images))[:images])
+    order = np.random.default_rng(seed).permutation(len(found.images))
+    if first is not None:
+        if not 0 <= first < len(order):
+            raise ValueError(f"example: {first} given, those of the {split} split are 0 to {len(order) - 1}")
+        order = np.concatenate([[first], order[order != first]])
+    return found.take(order[:images])
 
 
 def data_in_short(runs: Runs) -> str:

@@ -27,8 +27,13 @@ def check_form(form: str, name: str | Path, to: Path | None) -> Path:
     formats.check_target(form, target)
     if exported:
         checked(find(name))
-    else:
+    elif Path(name).exists():
         RunDirectory.open(Path(name)).require_model()
+    else:
+        try:
+            find(name)
+        except ValueError as error:
+            raise ValueError(f"{name}: no run, and {error}") from None
     return target
 
 
@@ -58,12 +63,13 @@ def export_as(
         RunError: as `export_run`.
         ValueError: as `zoo.export.converted.write`, or `to` is missing.
     """
-    from zoo.experiments.finished import export_run
     from zoo.export.converted import write
 
     target = check_form(form, name, to)
     if is_export(name):
         return write(find(name), form, target)
+    from zoo.experiments.finished import export_run
+
     with tempfile.TemporaryDirectory() as scratch:
         with warnings.catch_warnings():
             # What the SavedModel does not have matters where it is a part of the form.

@@ -21,8 +21,8 @@ loc, scale = model.run(["loc", "scale"], {{"x": x}})""",
 }
 _NAMES = {"litert": "LiteRT", "onnx": "ONNX"}
 _SHAPES = {
-    "litert": "Nor does LiteRT look at shapes: it takes some others with as many numbers. A convolutional\n"
-    "network fails on an empty batch.",
+    "litert": "Nor does LiteRT look at shapes: it takes some others with as many numbers.\n"
+    "A convolutional network fails on an empty batch.",
     "onnx": "The runtime refuses other shapes and types.",
 }
 
@@ -53,8 +53,8 @@ A variational auto-encoder ({escape(card.method)}).
 It has no assertions: NaN, infinite numbers and numbers out of range, which the SavedModel refuses, give codes that mean
 nothing. {_SHAPES[name]} Weights are in float32.
 
-Made from the SavedModel with the checksum `{card.checksum}`, whose card has data, metrics and configuration; on a few
-examples its numbers are the same to 1e-4.
+Made from the SavedModel with the checksum `{card.checksum}`,
+whose card has data, metrics and configuration. On a few examples its numbers are the same to 1e-4.
 """
 
 

@@ -216,6 +216,25 @@ def test_a_plain_graph_asserts_nothing_and_gives_the_same(exported):
     assert "Pad" in found
 
 
+@pytest.mark.slow
+@installed("litert")
+def test_a_run_has_its_file_beside_its_export_until_it_has_more_epochs(command, tmp_path):
+    run = tmp_path / "run"
+    short = ("data.train=train[:128]", "model.network={name: mlp, width: 8}", "train.epochs=1", "train.batch_size=64")
+    settings = [word for value in (*short, "watch.images=64") for word in ("--set", value)]
+    assert command("train", "digits/vae", "--run-dir", run, *settings)[0] == 0
+    code, out, err = command("export", run, "--format", "litert")
+    assert (code, out.strip()) == (0, str(run / "litert")), err
+    x = np.random.default_rng(3).random((2, 28, 28, 1), "f4")
+    loc = litert.answers(contents(run / "litert"), "encode", {"x": x})["loc"]
+    np.testing.assert_allclose(loc, zoo.load(run).encode(x).loc, rtol=0, atol=1e-4)
+    # A second one replaces it; what is for SavedModels alone is refused.
+    assert command("export", run, "--format", "litert")[0] == 0
+    assert "--half: is for SavedModels" in command("export", run, "--format", "litert", "--half")[2]
+    assert command("train", "--resume", run, "--epochs", "2")[0] == 0
+    assert (run / "export").is_dir() and not (run / "litert").exists()
+
+
 # ── TensorFlow Serving ───────────────────────────────────────────────────────────────────────────────────────────
 
 

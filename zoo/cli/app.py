@@ -11,6 +11,8 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from zoo.export.quiet import quiet
+
 app = typer.Typer(
     name="zoo",
     no_args_is_help=True,
@@ -22,6 +24,7 @@ app = typer.Typer(
 COMMANDS = (
     "zoo.cli.training",
     "zoo.cli.runs",
+    "zoo.cli.exports",
     "zoo.cli.searches",
     "zoo.cli.reports",
     "zoo.cli.evidence",
@@ -69,19 +72,12 @@ def load_tensorflow() -> None:
 
 
 def _import_tensorflow() -> None:
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
+    with quiet():
         for name in ("tensorflow", "keras", "tensorflow_probability.python.distributions"):
             importlib.import_module(name)
         tensorflow = importlib.import_module("tensorflow")
         tensorflow.config.list_physical_devices()
         tensorflow.get_logger().setLevel("ERROR")
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def say(text: str) -> None:

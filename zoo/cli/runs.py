@@ -1,4 +1,4 @@
-"""The commands of a single run or export: list, evaluate, export, card, push, encode, sample."""
+"""The commands of a single run or export: list, evaluate, encode, sample."""
 
 from __future__ import annotations
 
@@ -113,69 +113,6 @@ def _warn_of_a_long_wait(run: RunDirectory) -> None:
         say(f"warning: {units} latent units: probes and mutual information take long; --metrics chooses among them")
     if warning := slow_precision(experiment.train.precision):
         say(f"warning: {warning}")
-
-
-@app.command()
-def export(
-    run: Run,
-    to: Annotated[Path | None, typer.Option(help="Where to.  [default: RUN/export]", show_default=False)] = None,
-    half: Annotated[bool, typer.Option("--half", help="Store the weights in float16: half the size.")] = False,
-    trainable: Annotated[
-        bool, typer.Option("--trainable", help="Put the Keras model beside, which zoo.load reads.")
-    ] = False,
-    examples: Annotated[
-        bool,
-        typer.Option("--examples", help="Put eight test examples in it, and the checksum of their codes on its card."),
-    ] = False,
-) -> None:
-    """Write a trained run as a SavedModel with its card."""
-    from zoo.experiments.run_directory import RunDirectory
-
-    directory = RunDirectory.open(run)
-    directory.require_model()
-    load_tensorflow()
-    from zoo.experiments.finished import export_run
-    from zoo.report.illustrating import portrait
-
-    drawn = portrait(directory)
-    print(export_run(run, to, half=half, trainable=trainable, examples=examples, portrait=drawn))
-
-
-@app.command()
-def card(
-    name: Annotated[
-        str, typer.Argument(help="An export: a folder, a name of `zoo list --exports`, hf://…", show_default=False)
-    ],
-    as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
-) -> None:
-    """Show what an export says of itself, its files checked."""
-    from zoo.export.card import README
-    from zoo.export.finding import checked, find
-
-    folder = find(name)
-    found = checked(folder)
-    if as_json:
-        print(found.model_dump_json(indent=2))
-        return
-    from rich.console import Console
-    from rich.markdown import Markdown
-
-    Console().print(Markdown((folder / README).read_text(encoding="utf-8")))
-
-
-@app.command()
-def push(
-    name: Annotated[str, typer.Argument(help="An export: a folder, or a name of `zoo list --exports`.")],
-    address: Annotated[str, typer.Argument(metavar="hf://OWNER/NAME", help="Where to.", show_default=False)],
-    private: Annotated[bool, typer.Option("--private", help="Where it makes the repository.")] = False,
-) -> None:
-    """Put an export on the Hugging Face hub."""
-    from zoo.export.finding import checked, find
-    from zoo.export.hub import push as put
-
-    folder = find(name)
-    checked(folder)
-    print(put(folder, address, private=private))
 
 
 @app.command()

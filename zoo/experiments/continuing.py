@@ -113,6 +113,7 @@ def adopt(run: RunDirectory, experiment: Experiment, done: int, before: int) -> 
         return
     for file in (run.evaluation, run.pictures, run.model):
         file.unlink(missing_ok=True)
-    shutil.rmtree(run.export, ignore_errors=True)
+    for folder in (run.export, *run.converted):
+        shutil.rmtree(folder, ignore_errors=True)
     with replacing(run.config, synced=True) as sibling:
         sibling.write_text(dump(experiment), encoding="utf-8")

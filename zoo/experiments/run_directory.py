@@ -56,6 +56,7 @@ class RunDirectory:
         checkpoints: a folder each for the last two epochs.
         model: the trained model (`.keras`); only there once training has ended.
         export: its SavedModel.
+        converted: its exports in other forms, where `zoo export --format` puts them.
         evaluation: what `zoo evaluate` found, by split (JSON); under `left_out`, by split, why the rest is missing.
         pictures: what the model makes of a few test images (NumPy's `.npz`), left by `zoo evaluate`.
         diverged: where and how the loss became NaN or infinite, if it did (a line).
@@ -73,6 +74,7 @@ class RunDirectory:
         self.checkpoints = path / "checkpoints"
         self.model = path / "model.keras"
         self.export = path / "export"
+        self.converted = tuple(path / name for name in ("litert", "onnx"))
         self.evaluation = path / "evaluation.json"
         self.pictures = path / "pictures.npz"
         self.diverged = path / "diverged.txt"
@@ -221,7 +223,7 @@ class RunDirectory:
         An export, an evaluation and its pictures may be written by another process now, but none takes an hour.
         """
         for path in leftovers(self.path):
-            written = (self.export, self.evaluation, self.pictures)
+            written = (self.export, *self.converted, self.evaluation, self.pictures)
             others = path.name.startswith(tuple(f".{each.name}." for each in written))
             with suppress(FileNotFoundError):
                 if not others or time.time() - path.stat().st_mtime > _ABANDONED:

@@ -39,6 +39,13 @@ def find(name: str | Path) -> Path:
     raise ValueError(f"no export {str(name)!r}; {nearest(str(name), known)}")
 
 
+def is_export(name: str | Path) -> bool:
+    """Whether a name is one of an export, and not, for example, of a run's directory; an address is not looked up."""
+    if str(name).startswith(hub.SCHEME):
+        return True
+    return any((folder / CARD).is_file() for folder in (Path(name), EXPORTS / name))
+
+
 def checked(folder: Path) -> Card:
     """The card of an export whose files are as they were written.
 

@@ -10,9 +10,9 @@ from PIL import Image
 import zoo
 from zoo.export import readme
 from zoo.export.card import PORTRAIT, Card, DataSet
+from zoo.export.references import BETA_VAE, REFERENCES, bibtex
 from zoo.export.saved_model import export_model
 from zoo.models import METHODS
-from zoo.models.references import BETA_VAE, REFERENCES, bibtex
 
 EXAMPLE = {"name": "digits/vae", "method": "vae: plain", "example_shape": (8, 8, 1), "latent_dim": 4}
 DIGITS = DataSet(name="digits", description="digits", splits={}, licence="CC BY 4.0", homepage="")

@@ -48,7 +48,8 @@ def export(
         from zoo.experiments.finished import export_run
         from zoo.report.illustrating import portrait
 
-        print(export_run(run.path, to, **options, portrait=portrait(run)))
+        drawn = portrait(run)
+        print(export_run(run.path, to, half=half, trainable=trainable, examples=examples, portrait=drawn))
         return
     from zoo.experiments.other_forms import check_form, export_as
 

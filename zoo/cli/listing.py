@@ -12,9 +12,9 @@ from pydantic import TypeAdapter
 from zoo import outside
 from zoo.data.catalogue import CATALOGUE
 from zoo.experiments import configurations, model_section
+from zoo.export.references import REFERENCES
 from zoo.likelihoods import LIKELIHOODS
 from zoo.models import METHODS
-from zoo.models.references import REFERENCES
 from zoo.networks import NETWORKS
 from zoo.parameters import nearest
 

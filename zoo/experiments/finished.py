@@ -18,10 +18,10 @@ from zoo.experiments.run_directory import RunDirectory, RunError
 from zoo.experiments.schema import Experiment
 from zoo.export import knowledge
 from zoo.export.card import Card, DataSet, versions
+from zoo.export.references import bibtex
 from zoo.export.saved_model import export_model
 from zoo.files import NamedBytes, replacing
 from zoo.models import canonical, saving, summary
-from zoo.models.references import bibtex
 from zoo.models.vae import VAE
 
 

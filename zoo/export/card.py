@@ -14,7 +14,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from zoo.export import knowledge, readme
-from zoo.models.references import bibtex
+from zoo.export.references import bibtex
 
 README = "README.md"
 CARD = Path("assets.extra") / "card.json"

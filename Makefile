@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test test-all lint docs format exports benchmarks clean
+.PHONY: demo test test-all lint docs format notebooks exports benchmarks clean
 
 $(VENV)/.installed: requirements.txt pyproject.toml
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
@@ -50,6 +50,10 @@ benchmarks: $(VENV)/.installed requirements-benchmarks.txt
 	$(RUN) benchmarks/overhead.py
 	$(RUN) benchmarks/information.py
 	$(RUN) benchmarks/likelihood.py
+
+# Runs the notebooks of examples/ and stores what they show.
+notebooks: $(VENV)/.installed-dev
+	$(RUN) examples/make_notebooks.py
 
 exports: $(VENV)/.installed
 	$(RUN) exports/make.py

@@ -13,7 +13,7 @@ from mkdocs.structure.files import File, Files
 ROOT = Path(__file__).parents[1]
 # Pages by their place in the site, and what the pages link to.
 PAGES = {"index.md": "README.md", "CONTRIBUTING.md": "CONTRIBUTING.md", "CHANGELOG.md": "CHANGELOG.md"}
-LINKED = ("examples/*.py", "examples/*.yaml")
+LINKED = ("examples/*.py", "examples/*.yaml", "examples/*.ipynb")
 # The command line says itself what it takes (`zoo --help`).
 UNDOCUMENTED = {"cli", "configs"}
 

@@ -333,6 +333,16 @@ def test_advice_follows_the_configuration():
     assert "train.epochs=80" in settings and "train.optimizer.learning_rate=0.0001" not in settings
 
 
+def test_an_error_averaged_over_pixels_is_named_before_other_cures():
+    def first(*settings):
+        return remedies(diagnose(figures([0.1], [0.0], 0.1, 0.001)), settings)[0].settings
+
+    assert first("model.likelihood.variance=392") == ["model.likelihood.variance=0.5"]
+    assert "a mean over them" in remedies(diagnose(DEAD), ["model.likelihood.variance=1.5"])[1].why
+    for fine in (["model.likelihood.variance=1"], ["model.likelihood.learned=true", "model.likelihood.variance=392"]):
+        assert first(*fine) == ["model.beta=0.5"]
+
+
 def test_methods_are_added_to_those_that_the_run_has():
     found = remedies(diagnose(DEAD), source="digits/critic")
     settings = [s for each in found for s in each.settings if s.startswith("model.method")]

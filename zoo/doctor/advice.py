@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,8 @@ from zoo.models import METHODS, canonical
 
 # Of the published code of the contrastive paper, and of all configurations of the zoo.
 CLIP_NORM = 5
+# The variance at which a Gaussian's distortion is the sum of squares and a constant.
+SUM_OF_SQUARES = 0.5
 # The methods whose papers are about collapse, with what each needs beyond its defaults.
 CURES: dict[str, tuple[str, ...]] = {
     "contrastive": (),
@@ -71,6 +74,11 @@ def _lower_beta(beta: Any) -> float | None:
     return 1.0 if beta > 1 else beta / 2
 
 
+def _too_wide(likelihood: Mapping[str, Any]) -> bool:
+    """Whether a Gaussian's variance is given, and above what data of the zoo's scales have."""
+    return likelihood["name"] == "gaussian" and not likelihood["learned"] and float(likelihood["variance"]) > 1
+
+
 def _warmup(epochs: int) -> int:
     return max(1, round(epochs / 5))
 
@@ -93,6 +101,12 @@ def _settings(diagnosis: Diagnosis, experiment: Experiment, clip: list[str]) -> 
         return found
     if diagnosis.rising and not diagnosis.dead:
         found.append(("longer", "the ELBO still rose when training ended: train longer", [longer, *clip]))
+    if _too_wide(model.likelihood):
+        why = (
+            f"σ² = {model.likelihood['variance']:g} is more than pixels or standardised features vary by: is the error "
+            "a mean over them, where it should be a sum?"
+        )
+        found.append(("sum", why, [f"model.likelihood.variance={SUM_OF_SQUARES:g}", *clip]))
     if (beta := _lower_beta(model.beta)) is not None:
         high = f"β is {model.beta:g}: every nat of rate costs more than a nat"
         why = high if model.beta > 1 else "a smaller β makes every nat of rate cheaper"

@@ -46,7 +46,7 @@ def endpoints(model: Any, half: HalfWeights | None = None) -> tuple[dict[str, En
         return found, dict.fromkeys(("decode", "sample"), "examples of any size, so nobody says when one is complete")
     found["decode"] = _of_codes(model, decode)
     try:
-        found["sample"] = _sample(model, half)
+        found["sample"] = _sample(model, decode, half)
     except (ValueError, NotImplementedError) as error:  # a prior that cannot be drawn from
         return found, {"sample": (str(error).splitlines() or [type(error).__name__])[0]}
     return found, {}
@@ -75,10 +75,10 @@ def _of_codes(model: Any, core: Endpoint) -> Endpoint:
     return _typed(decode, "z", shape, ("float32", "float64"))
 
 
-def _sample(model: Any, half: HalfWeights | None) -> Endpoint:
+def _sample(model: Any, decode: Endpoint, half: HalfWeights | None) -> Endpoint:
     def sample(n: tf.Tensor, seed: tf.Tensor) -> Answers:
         n = assertions.count_of(n, "sample: takes")
-        return {"mean": model.sample(tf.maximum(n, 1), seed)[:n]}
+        return {"mean": decode(model.sample_codes(tf.maximum(n, 1), seed))["mean"][:n]}
 
     return _network(sample, [tf.TensorSpec([], tf.int32, "n"), tf.TensorSpec([], tf.int32, "seed")], half)
 
@@ -93,8 +93,9 @@ def _any_size(core: Endpoint, x: tf.Tensor) -> Answers:
 
 def _typed(function: Callable[..., Answers], name: str, shape: tuple, dtypes: tuple[str, ...]) -> Endpoint:
     """One function for several types; for other shapes too, of which its assertions say what is wrong."""
-    strict = [[tf.TensorSpec((None, *shape), dtype, name)] for dtype in dtypes]
-    return _traced(function, *strict, *([tf.TensorSpec(None, dtype, name)] for dtype in dtypes))
+    # The first is the signature, which declares a shape.
+    signature = [tf.TensorSpec((None, *shape), dtypes[0], name)]
+    return _traced(function, signature, *([tf.TensorSpec(None, dtype, name)] for dtype in dtypes))
 
 
 def _network(function: Callable[..., Answers], signature: list[tf.TensorSpec], half: HalfWeights | None) -> Endpoint:

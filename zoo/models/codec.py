@@ -104,7 +104,7 @@ class Codec(Checked):
         if isinstance(n, int) and n < 1:
             raise ValueError(f"sample: n must be at least 1, got {n}")
         seed = random.randrange(2**31) if seed is None else seed
-        z = self.sample_prior(tf.random.stateless_normal([n, self.latent_dim], [seed, 0]))
+        z = self.sample_codes(n, seed)
         if mean:
             return self.decode(z)
         self.build_if_known()
@@ -115,6 +115,10 @@ class Codec(Checked):
         """V of a prior N(0, v·I), against which metrics set codes; None for other priors, and for several groups."""
         flat = isinstance(self.prior, StandardNormal) and len(self.group_sizes) == 1
         return self.prior.variance if flat else None
+
+    def sample_codes(self, n: int, seed: int) -> tf.Tensor:
+        """N codes from the prior, [n, latent_dim]; the same for the same seed."""
+        return self.sample_prior(tf.random.stateless_normal([n, self.latent_dim], [seed, 0]))
 
     def sample_prior(self, noise: tf.Tensor) -> tf.Tensor:
         """Codes from the prior, by standard normal noise: both [..., latent_dim]."""

@@ -174,7 +174,8 @@ def portrait(run: RunDirectory) -> bytes | None:
         "their reconstructions": found.reconstructions,
         "samples of the prior": found.samples,
     }
-    return _png(figures.portrait(rows, np.array(rates)))
+    # A card is no wider than this.
+    return _png(figures.portrait(rows, np.array(rates)), dpi=80)
 
 
 def _listed(numbers: Iterable[int]) -> str:
@@ -187,7 +188,7 @@ def _drawn(name: str, caption: str, figure: Figure) -> Illustration:
     return Illustration(name, caption, _png(figure), svg(figure))
 
 
-def _png(figure: Figure) -> bytes:
+def _png(figure: Figure, dpi: int = 120) -> bytes:
     pixels = io.BytesIO()
-    figure.savefig(pixels, format="png", dpi=120)
+    figure.savefig(pixels, format="png", dpi=dpi)
     return pixels.getvalue()

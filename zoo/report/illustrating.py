@@ -164,6 +164,8 @@ def portrait(run: RunDirectory) -> bytes | None:
     Raises:
         RunError: the images are damaged.
     """
+    from PIL import Image
+
     from zoo.report import figures
 
     found, rates = pictures.read(run), run.figures("test").get("rate_per_unit", {}).get("values")
@@ -174,8 +176,10 @@ def portrait(run: RunDirectory) -> bytes | None:
         "their reconstructions": found.reconstructions,
         "samples of the prior": found.samples,
     }
-    # A card is no wider than this.
-    return _png(figures.portrait(rows, np.array(rates)), dpi=80)
+    # In 256 colours it takes a third of the space, and looks the same.
+    few, written = Image.open(io.BytesIO(_png(figures.portrait(rows, np.array(rates))))).quantize(256), io.BytesIO()
+    few.save(written, "PNG", optimize=True)
+    return written.getvalue()
 
 
 def _listed(numbers: Iterable[int]) -> str:
@@ -188,7 +192,7 @@ def _drawn(name: str, caption: str, figure: Figure) -> Illustration:
     return Illustration(name, caption, _png(figure), svg(figure))
 
 
-def _png(figure: Figure, dpi: int = 120) -> bytes:
+def _png(figure: Figure) -> bytes:
     pixels = io.BytesIO()
-    figure.savefig(pixels, format="png", dpi=dpi)
+    figure.savefig(pixels, format="png", dpi=120)
     return pixels.getvalue()

@@ -95,6 +95,8 @@ def test_a_run_that_was_evaluated_is_shown_on_its_card(tmp_path, command):
     command("export", run, "--to", tmp_path / "export")
     content = (tmp_path / "export" / PORTRAIT).read_bytes()
     assert content == portrait(RunDirectory(run))
+    command("export", run, "--format", "serving", "--to", tmp_path / "model")
+    assert (tmp_path / "model" / "1" / PORTRAIT).read_bytes() == content
     # Three rows of images stand left of the bars.
     width, height = Image.open(io.BytesIO(content)).size
     assert width > 2 * height

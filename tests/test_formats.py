@@ -148,6 +148,20 @@ def test_its_readme_says_how_it_is_loaded_and_that_it_refuses_nothing(name, expo
 
 
 @pytest.mark.slow
+@both
+def test_examples_in_their_own_units_are_converted_and_the_readme_says_so(name, tmp_path):
+    encoder, decoder = networks.build("mlp", (2,), 3, width=8)
+    domain = zoo.domains.get({"name": "features", "loc": [100.0, -5.0], "scale": [50.0, 2.0]})
+    model = randomised(zoo.VAE(encoder, decoder, 3, likelihood="bernoulli", domain=domain))
+    folder = converted.write(export_model(model, tmp_path / "export"), name, tmp_path / name)
+    x = np.array([[110.0, -4.0], [140.0, -3.5]], "f4")
+    codes = RUNTIMES[name].answers(contents(folder), "encode", {"x": x})
+    np.testing.assert_allclose(codes["loc"], model.encode(x).loc, rtol=0, atol=1e-5)
+    text = (folder / "README.md").read_text()
+    assert "float32: in their own units" in text and "What `decode` gives is standardised, (x − loc) / scale" in text
+
+
+@pytest.mark.slow
 @installed("litert")
 def test_litert_names_the_operation_that_it_does_not_have(tmp_path):
     export = export_model(text_model(), tmp_path / "export")

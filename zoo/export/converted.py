@@ -121,10 +121,11 @@ def _examples(card: Card, n: int) -> np.ndarray:
     generator, shape = np.random.default_rng(0), (n, *(size or 4 for size in card.example_shape))
     if card.support == "categories":
         return generator.integers(0, 2, shape)
-    if card.support == "unit_interval":
-        return generator.random(shape)
+    # Not at the ends of the interval, which rounding might pass.
+    bounded = card.support == "unit_interval"
+    x = generator.uniform(0.01, 0.99, shape) if bounded else generator.standard_normal(shape)
     loc, scale = (card.domain.get(name) for name in ("loc", "scale"))
-    return generator.standard_normal(shape) * (1 if scale is None else scale) + (0 if loc is None else loc)
+    return x * (1 if scale is None else scale) + (0 if loc is None else loc)
 
 
 def _codes(card: Card, n: int) -> np.ndarray:

@@ -64,6 +64,9 @@ def test_units_that_say_nothing_are_a_limit():
     assert "Only 3 of its 4 units are informative (0.1 nats or more)" in limits(3)
     assert "informative" not in limits(4)
     assert "one training" in limits(4) and "Nobody" not in limits(4)
+    assert "- `decode`, `reconstruct` and `sample` give the means" in limits(4)
+    without = Card(**EXAMPLE, left_out={"decode": "it looks at x", "sample": "no prior"})
+    assert "- `reconstruct` gives the means" in section(without, "Limits")
     assert "Nobody has said on what" in section(Card(**EXAMPLE), "Limits")
 
 

@@ -41,8 +41,8 @@ def markdown(name: str, card: Card, left_out: Mapping[str, str]) -> str:
         "" if "decode" in left_out else f"| `decode` | `z` [n, {card.latent_dim}], float32 | `mean` of p(x\\|z) |\n"
     )
     scaled = (
-        "\nWhat `decode` gives is standardised, (x − loc) / scale for each entry of the last axis; `loc` and `scale` are "
-        "on the\nSavedModel's card, under `domain`.\n"
+        "\nWhat `decode` gives is standardised, (x − loc) / scale for each entry of the last axis; `loc` and `scale` "
+        "are on\nthe SavedModel's card, under `domain`.\n"
         if decode and _scaled(card)
         else ""
     )
@@ -60,7 +60,8 @@ It has no assertions: NaN, infinite numbers and numbers out of range, which the 
 nothing. {_SHAPES[name]} Weights are in float32.
 
 Made from the SavedModel with the checksum `{card.checksum}`,
-whose card has data, metrics and configuration. On a few examples its numbers are the same to 1e-4, as a share of those above 1.
+whose card has data, metrics and configuration. On a few examples its numbers are the same
+to 1e-4, as a share of those above 1.
 """
 
 

@@ -1,6 +1,7 @@
 """Cards: whom to cite, what a model is no good for, and a picture of it."""
 
 import io
+import logging
 import re
 
 import numpy as np
@@ -83,6 +84,17 @@ def test_an_export_shows_the_picture_that_it_is_given(tmp_path):
     assert (shown / PORTRAIT).read_bytes() == drawn.getvalue() and Card.read(shown).portrait
     assert f"]({PORTRAIT.as_posix()})" in (shown / "README.md").read_text()
     assert not (plain / PORTRAIT).exists() and PORTRAIT.name not in (plain / "README.md").read_text()
+
+
+def test_an_export_does_not_speak_of_where_it_is_written_first(tmp_path, monkeypatch, caplog):
+    import tensorflow as tf
+
+    encoder, decoder = zoo.networks.build("mlp", (8, 8, 1), 4, width=8)
+    monkeypatch.setattr(tf.get_logger(), "level", logging.INFO)
+    monkeypatch.setattr(tf.get_logger(), "handlers", [caplog.handler])
+    tf.get_logger().info("heard")
+    export_model(zoo.VAE(encoder, decoder, 4), tmp_path / "export")
+    assert {*caplog.messages} == {"heard"} and tf.get_logger().level == logging.INFO
 
 
 @pytest.mark.slow

@@ -16,8 +16,8 @@ SHOWN = {
     "own_method": ["λ = 100.0: distortion", "# InfoVAE", "exact 0.1975"],
     "rate_is_zero": [
         "runs/mean: ",
-        "is the error a mean over them",
-        "no informative",
+        "the error a mean over them",
+        "next to nothing",
         "runs/sum: no collapse",
         "sum: rate",
     ],

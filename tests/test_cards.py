@@ -1,6 +1,7 @@
 """Cards: whom to cite, what a model is no good for, and a picture of it."""
 
 import io
+import logging
 import re
 
 import numpy as np
@@ -64,6 +65,9 @@ def test_units_that_say_nothing_are_a_limit():
     assert "Only 3 of its 4 units are informative (0.1 nats or more)" in limits(3)
     assert "informative" not in limits(4)
     assert "one training" in limits(4) and "Nobody" not in limits(4)
+    assert "- `decode`, `reconstruct` and `sample` give the means" in limits(4)
+    without = Card(**EXAMPLE, left_out={"decode": "it looks at x", "sample": "no prior"})
+    assert "- `reconstruct` gives the means" in section(without, "Limits")
     assert "Nobody has said on what" in section(Card(**EXAMPLE), "Limits")
 
 
@@ -82,6 +86,17 @@ def test_an_export_shows_the_picture_that_it_is_given(tmp_path):
     assert not (plain / PORTRAIT).exists() and PORTRAIT.name not in (plain / "README.md").read_text()
 
 
+def test_an_export_does_not_speak_of_where_it_is_written_first(tmp_path, monkeypatch, caplog):
+    import tensorflow as tf
+
+    encoder, decoder = zoo.networks.build("mlp", (8, 8, 1), 4, width=8)
+    monkeypatch.setattr(tf.get_logger(), "level", logging.INFO)
+    monkeypatch.setattr(tf.get_logger(), "handlers", [caplog.handler])
+    tf.get_logger().info("heard")
+    export_model(zoo.VAE(encoder, decoder, 4), tmp_path / "export")
+    assert {*caplog.messages} == {"heard"} and tf.get_logger().level == logging.INFO
+
+
 @pytest.mark.slow
 def test_a_run_that_was_evaluated_is_shown_on_its_card(tmp_path, command):
     from zoo.experiments.run_directory import RunDirectory
@@ -95,6 +110,8 @@ def test_a_run_that_was_evaluated_is_shown_on_its_card(tmp_path, command):
     command("export", run, "--to", tmp_path / "export")
     content = (tmp_path / "export" / PORTRAIT).read_bytes()
     assert content == portrait(RunDirectory(run))
+    command("export", run, "--format", "serving", "--to", tmp_path / "model")
+    assert (tmp_path / "model" / "1" / PORTRAIT).read_bytes() == content
     # Three rows of images stand left of the bars.
     width, height = Image.open(io.BytesIO(content)).size
     assert width > 2 * height

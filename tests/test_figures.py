@@ -373,7 +373,7 @@ def command(capsys, monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_figure_of_a_run_and_of_several(command, trained, tmp_path, name):
-    few = [] if name in WITHOUT_MODEL else ["--images", 6]
+    few = [] if name in WITHOUT_MODEL else ["--units" if name == "traversal" else "--images", 6]
     code, out, _ = command(name, trained / "vae-seed0", *few)
     assert (code, out) == (0, f"{name}.png\n")
     assert np.asarray(Image.open(tmp_path / f"{name}.png").convert("L")).std() > 1
@@ -416,6 +416,7 @@ MISTAKES = {
     "metric": (["history", "RUNS/vae-seed0", "--metric", "ratte"], "did you mean 'rate'"),
     "unit": (["traversal", "RUNS/vae-seed0", "--unit", "16"], "the units of vae-seed0 are 0 to 15"),
     "unit and units": (["traversal", "RUNS/vae-seed0", "--unit", "1", "--units", "2"], "give one of them"),
+    "images without unit": (["traversal", "RUNS/vae-seed0", "--images", "3"], "images: of a traversal go with unit"),
     "example": (["traversal", "RUNS/vae-seed0", "--example", "300"], "those of the test split are 0 to 299"),
     "path": (["interpolation", "RUNS/vae-seed0", "--path", "sperical"], "did you mean 'spherical'"),
     "plural": (["traversals", "RUNS/vae-seed0"], "did you mean 'traversal'"),

@@ -16,7 +16,7 @@ import tensorflow as tf
 import zoo
 from zoo import networks
 from zoo.export import converted, litert, onnx_files, serving
-from zoo.export.card import CARD
+from zoo.export.card import CARD, Card, checksum
 from zoo.export.encoding import load_export
 from zoo.export.formats import FORMS
 from zoo.export.plain_graph import plain
@@ -148,6 +148,20 @@ def test_its_readme_says_how_it_is_loaded_and_that_it_refuses_nothing(name, expo
 
 
 @pytest.mark.slow
+@both
+def test_examples_in_their_own_units_are_converted_and_the_readme_says_so(name, tmp_path):
+    encoder, decoder = networks.build("mlp", (2,), 3, width=8)
+    domain = zoo.domains.get({"name": "features", "loc": [100.0, -5.0], "scale": [50.0, 2.0]})
+    model = randomised(zoo.VAE(encoder, decoder, 3, likelihood="bernoulli", domain=domain))
+    folder = converted.write(export_model(model, tmp_path / "export"), name, tmp_path / name)
+    x = np.array([[110.0, -4.0], [140.0, -3.5]], "f4")
+    codes = RUNTIMES[name].answers(contents(folder), "encode", {"x": x})
+    np.testing.assert_allclose(codes["loc"], model.encode(x).loc, rtol=0, atol=1e-5)
+    text = (folder / "README.md").read_text()
+    assert "float32: in their own units" in text and "What `decode` gives is standardised, (x − loc) / scale" in text
+
+
+@pytest.mark.slow
 @installed("litert")
 def test_litert_names_the_operation_that_it_does_not_have(tmp_path):
     export = export_model(text_model(), tmp_path / "export")
@@ -200,6 +214,18 @@ def test_other_numbers_than_the_exports_are_not_written(name, exported, tmp_path
     monkeypatch.setattr(RUNTIMES[name], "answers", wrong)
     with pytest.raises(ValueError, match=r"decode gives other numbers than the export, 0\.0002 apart"):
         converted.write(export, name, tmp_path / name)
+    assert not os.listdir(tmp_path)
+
+
+@pytest.mark.slow
+@both
+def test_a_runtime_that_fails_is_one_line(name, exported, tmp_path, monkeypatch):
+    def fails(*_):
+        raise RuntimeError("node 3 failed to prepare\nmore")
+
+    monkeypatch.setattr(RUNTIMES[name], "answers", fails)
+    with pytest.raises(ValueError, match=r"cannot be written: the runtime fails on encode: node 3 failed to prepare$"):
+        converted.write(exported("mlp")[1], name, tmp_path / name)
     assert not os.listdir(tmp_path)
 
 
@@ -287,6 +313,14 @@ def test_versions_count_up_from_the_greatest_and_each_is_whole(tmp_path):
     assert not [name for name in os.listdir(model) if name.startswith(".")]
 
 
+def test_a_version_without_an_endpoint_is_announced(tmp_path):
+    export = an_export(tmp_path / "export")
+    shown = {"name": "own", "method": "own", "example_shape": (4,), "latent_dim": 2}
+    Card(**shown, left_out={"sample": "no prior"}, checksum=checksum(export)).write(export)
+    with pytest.warns(UserWarning, match="model/1: has no 'sample': no prior"):
+        converted.write(export, "serving", tmp_path / "model")
+
+
 # ── Mistakes ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -306,7 +340,9 @@ def everything_is_installed(monkeypatch):
         (["--format", "litert"], "needs --to, a folder"),
         (["--format", "onnx", "--to", "encode.onnx"], "must be a folder, which gets encode.onnx, decode.onnx"),
         (["--format", "litert", "--to", "full"], "--to full: holds something else; name another folder"),
+        (["--format", "litert", "--to", "mine"], "--to mine: holds something else; name another folder"),
         (["--format", "serving", "--to", "export"], "--to export: is an export itself; name the folder of a model"),
+        (["--format", "serving", "--to", "export/models"], "--to export/models: lies in an export; name the folder"),
         (["--format", "litert", "--to", "new"], "export/assets.extra/card.json: damaged"),
     ],
 )
@@ -315,9 +351,12 @@ def test_mistakes_are_one_line(command, tmp_path, monkeypatch, everything_is_ins
     an_export(tmp_path / "export")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "letter.txt").touch()
+    (tmp_path / "mine").mkdir()
+    for file in ("model.tflite", "labels.txt"):
+        (tmp_path / "mine" / file).touch()
     code, out, err = command("export", "export", *arguments)
     assert code == 2 and not out and message in err and len(err.splitlines()) == 1
-    assert sorted(os.listdir(tmp_path)) == ["export", "full"]
+    assert sorted(os.listdir(tmp_path)) == ["export", "full", "mine"] and len(os.listdir(tmp_path / "export")) == 1
 
 
 @pytest.mark.parametrize("name", RUNTIMES)
@@ -331,6 +370,13 @@ def test_a_missing_package_is_named_with_what_installs_it(command, monkeypatch, 
 def test_a_name_that_is_neither_run_nor_export(command, tmp_path, everything_is_installed):
     code, _, err = command("export", "digits/vea", "--format", "litert", "--to", tmp_path / "new")
     assert code == 2 and "digits/vea: no run, and no export 'digits/vea'; did you mean 'digits/vae'?" in err
+
+
+def test_a_folder_of_ones_own_comes_before_the_zoos_export_of_that_name(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "digits" / "vae").mkdir(parents=True)
+    code, _, err = command("export", "digits/vae", "--format", "serving", "--to", "models")
+    assert code == 2 and "digits/vae: not the directory of a run" in err and os.listdir(tmp_path) == ["digits"]
 
 
 @pytest.mark.slow

@@ -23,7 +23,10 @@ def plot(
         str | None,
         typer.Option(help="train, validation or test (default; history: the first two).", show_default=False),
     ] = None,
-    images: Annotated[int | None, typer.Option(min=1, help="At most so many.", show_default=False)] = None,
+    images: Annotated[
+        int | None,
+        typer.Option(min=1, help="At most so many (traversal: with --unit).", show_default=False),
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, help="Of which images, and of all draws.", show_default=False)
     ] = None,

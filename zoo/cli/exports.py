@@ -59,9 +59,14 @@ def export(
             fail(f"--{option}: is for SavedModels; --format {form} writes weights in float32 and nothing beside them")
         if is_export(name):
             fail(f"--{option}: {name} is an export, which is copied as it is; give the directory of a run")
+    drawn = None
     if form != "serving" or not is_export(name):
         load_tensorflow()
-    print(export_as(form, name, to, **options))
+    if form == "serving" and not is_export(name):
+        from zoo.report.illustrating import portrait
+
+        drawn = portrait(RunDirectory.open(Path(name)))
+    print(export_as(form, name, to, portrait=drawn, **options))
 
 
 @app.command()

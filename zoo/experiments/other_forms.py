@@ -45,6 +45,7 @@ def export_as(
     half: bool = False,
     trainable: bool = False,
     examples: bool = False,
+    portrait: bytes | None = None,
 ) -> Path:
     """Writes a run, or an export, in another form (see `zoo.export.converted.write`).
 
@@ -52,9 +53,10 @@ def export_as(
         form: `serving`, `litert` or `onnx`.
         name: a run's directory; or an export: a folder, a name, or `hf://owner/name`.
         to: the folder to write; by default the run's own, `litert` or `onnx`.
-        half: of a run, as `export_run`; likewise `trainable` and `examples`.
+        half: of a run, as `export_run`; likewise what follows.
         trainable: as above.
         examples: as above.
+        portrait: as above.
 
     Returns:
         The folder that was written.
@@ -74,5 +76,8 @@ def export_as(
         with warnings.catch_warnings():
             # What the SavedModel does not have matters where it is a part of the form.
             warnings.simplefilter("ignore")
-            export = export_run(Path(name), Path(scratch) / "export", half=half, trainable=trainable, examples=examples)
+            folder = Path(scratch) / "export"
+            export = export_run(
+                Path(name), folder, half=half, trainable=trainable, examples=examples, portrait=portrait
+            )
         return write(export, form, target)

@@ -51,7 +51,10 @@ def write(export: Path, name: str, to: Path) -> Path:
     card = checked(export)
     try:
         if name == "serving":
-            return serving.put(export, to)
+            version = serving.put(export, to)
+            for endpoint, reason in card.left_out.items():
+                warnings.warn(f"{version}: has no {endpoint!r}: {reason}", stacklevel=2)
+            return version
         return _write(export, card, name, to)
     except OSError as error:
         raise ValueError(f"{to}: cannot be written: {error.strerror or error}") from None
@@ -72,7 +75,10 @@ def _write(export: Path, card: Card, name: str, to: Path) -> Path:
     left_out |= {endpoint: reason for endpoint, reason in card.left_out.items() if endpoint == "decode"}
     kept = [endpoint for endpoint in wanted if endpoint not in left_out]
     for endpoint in kept:
-        found = _difference(signatures[endpoint], endpoint, runtime, files, card)
+        try:
+            found = _difference(signatures[endpoint], endpoint, runtime, files, card)
+        except ValueError as error:
+            raise ValueError(f"{to}: cannot be written: {error}") from None
         if not found <= TOLERANCE:
             raise ValueError(
                 f"{to}: cannot be written: {endpoint} gives other numbers than the export, {found:.2g} apart"
@@ -97,7 +103,10 @@ def _difference(signature: Any, endpoint: str, runtime: Any, files: Mapping[str,
         x = _examples(card, batch) if endpoint == "encode" else _codes(card, batch)
         x = x.astype(spec.dtype.as_numpy_dtype)
         expected = signature(**{given: tf.constant(x)})
-        answered = runtime.answers(files, endpoint, {given: x})
+        try:
+            answered = runtime.answers(files, endpoint, {given: x})
+        except Exception as error:  # Whatever the runtimes raise, of which some is no class of Python's own.
+            raise ValueError(f"the runtime fails on {endpoint}: {str(error).partition(chr(10))[0]}") from None
         for part, value in expected.items():
             numbers = value.numpy()
             if answered[part].shape != numbers.shape:
@@ -112,10 +121,11 @@ def _examples(card: Card, n: int) -> np.ndarray:
     generator, shape = np.random.default_rng(0), (n, *(size or 4 for size in card.example_shape))
     if card.support == "categories":
         return generator.integers(0, 2, shape)
-    if card.support == "unit_interval":
-        return generator.random(shape)
+    # Not at the ends of the interval, which rounding might pass.
+    bounded = card.support == "unit_interval"
+    x = generator.uniform(0.01, 0.99, shape) if bounded else generator.standard_normal(shape)
     loc, scale = (card.domain.get(name) for name in ("loc", "scale"))
-    return generator.standard_normal(shape) * (1 if scale is None else scale) + (0 if loc is None else loc)
+    return x * (1 if scale is None else scale) + (0 if loc is None else loc)
 
 
 def _codes(card: Card, n: int) -> np.ndarray:

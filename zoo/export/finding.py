@@ -43,7 +43,10 @@ def is_export(name: str | Path) -> bool:
     """Whether a name is one of an export, and not, for example, of a run's directory; an address is not looked up."""
     if str(name).startswith(hub.SCHEME):
         return True
-    return any((folder / CARD).is_file() for folder in (Path(name), EXPORTS / name))
+    if Path(name).exists():
+        # A run of one's own at `digits/vae` comes before the zoo's export of that name.
+        return (Path(name) / CARD).is_file()
+    return (EXPORTS / name / CARD).is_file()
 
 
 def checked(folder: Path) -> Card:

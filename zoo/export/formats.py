@@ -6,7 +6,7 @@ import importlib.util
 from pathlib import Path
 from typing import NamedTuple
 
-from zoo.export.card import CARD
+from zoo.export.card import CARD, README
 from zoo.parameters import nearest
 
 
@@ -14,7 +14,7 @@ class Form(NamedTuple):
     """What is written, and what it takes.
 
     Attributes:
-        files: of which one tells that a folder holds this form, so that it may be replaced.
+        files: that a folder of this form holds beside a README; one with nothing else may be replaced.
         modules: that must be there, beside TensorFlow.
         extra: of the package vae-zoo, which brings them.
     """
@@ -61,7 +61,13 @@ def check_target(name: str, to: Path) -> None:
     files = FORMS[name].files
     if to.is_file() or to.suffix in (".tflite", ".onnx"):
         raise ValueError(f"--to {to}: must be a folder, which gets {', '.join(files) or 'the export'}")
-    if name == "serving" and (to / CARD).is_file():
-        raise ValueError(f"--to {to}: is an export itself; name the folder of a model, which gets one for each version")
-    if name != "serving" and to.is_dir() and any(to.iterdir()) and not any((to / file).is_file() for file in files):
+    if name == "serving":
+        # Within itself an export would be copied without end.
+        if any((folder / CARD).is_file() for folder in (to, *to.resolve().parents)):
+            where = "is an export itself" if (to / CARD).is_file() else "lies in an export"
+            raise ValueError(f"--to {to}: {where}; name the folder of a model, which gets one for each version")
+        return
+    held = {path.name for path in to.iterdir()} if to.is_dir() else set()
+    # What stands there is replaced as a whole: a file of this form does not make the others ours.
+    if held and not ({*files} & held and held <= {*files, README}):
         raise ValueError(f"--to {to}: holds something else; name another folder")

@@ -40,6 +40,12 @@ def markdown(name: str, card: Card, left_out: Mapping[str, str]) -> str:
     decode = (
         "" if "decode" in left_out else f"| `decode` | `z` [n, {card.latent_dim}], float32 | `mean` of p(x\\|z) |\n"
     )
+    scaled = (
+        "\nWhat `decode` gives is standardised, (x − loc) / scale for each entry of the last axis; `loc` and `scale` "
+        "are on\nthe SavedModel's card, under `domain`.\n"
+        if decode and _scaled(card)
+        else ""
+    )
     return f"""# {escape(card.name)}, for {_NAMES[name]}
 
 A variational auto-encoder ({escape(card.method)}).
@@ -49,19 +55,27 @@ A variational auto-encoder ({escape(card.method)}).
 | function | takes | gives |
 |---|---|---|
 | `encode` | `x`, {card.noun} [n, {shape}], {card.types[0]}: {_values(card)} | `loc`, `scale` |
-{decode}{missing}
+{decode}{missing}{scaled}
 It has no assertions: NaN, infinite numbers and numbers out of range, which the SavedModel refuses, give codes that mean
 nothing. {_SHAPES[name]} Weights are in float32.
 
 Made from the SavedModel with the checksum `{card.checksum}`,
-whose card has data, metrics and configuration. On a few examples its numbers are the same to 1e-4.
+whose card has data, metrics and configuration. On a few examples its numbers are the same
+to 1e-4, as a share of those above 1.
 """
+
+
+def _scaled(card: Card) -> bool:
+    """Whether the networks see (x − loc) / scale."""
+    return any(card.domain.get(name) is not None for name in ("loc", "scale"))
 
 
 def _values(card: Card) -> str:
     """Which numbers go in."""
     if card.support == "categories":
         return "whole numbers"
+    if _scaled(card):
+        return "in their own units"
     if card.support != "unit_interval":
         return "finite numbers"
     return "from 0 to 1" + (", bytes divided by 255" if card.domain["name"] == "images" else "")

@@ -90,10 +90,11 @@ def _portrait(card: Any) -> str:
 def _limits(card: Any) -> str:
     """What it is no good for, as far as its figures say."""
     of = f"{card.noun} like those it was trained on" if card.data else f"{card.noun} like those of its training"
-    lines = [
-        f"It knows {of}. It encodes others too, without a word: their codes mean nothing.",
-        "`decode`, `reconstruct` and `sample` give the means of p(x|z): they are smoother than any example is.",
-    ]
+    lines = [f"It knows {of}. It encodes others too, without a word: their codes mean nothing."]
+    if means := [f"`{name}`" for name in ("decode", "reconstruct", "sample") if name not in card.left_out]:
+        *others, last = means
+        who = f"{', '.join(others)} and {last} give" if others else f"{last} gives"
+        lines.append(f"{who} the means of p(x|z): they are smoother than any example is.")
     test = card.metrics.get("test", {})
     units, of_all = test.get("informative_units"), card.latent_dim
     if units and units.value < of_all:

@@ -78,7 +78,14 @@ def export_model(
         warnings.warn(f"{directory}: has no {name!r}: {reason}", stacklevel=2)
     try:
         with replacing(directory) as sibling:
-            archive.write_out(str(sibling), verbose=False)
+            logger = tf.get_logger()
+            level = logger.level
+            # It would name the place where the export is written first, in notebooks on standard output.
+            logger.setLevel("WARNING")
+            try:
+                archive.write_out(str(sibling), verbose=False)
+            finally:
+                logger.setLevel(level)
             if trainable:
                 (sibling / MODEL).write_bytes(_keras_file(model, half))
             codes = ""

@@ -63,10 +63,10 @@ def plot(name: str, runs: Runs, **options: Any) -> Figure:
         name: of `FIGURES`.
         runs: label → run; the labels stand in the figure.
         **options: those of the figure: `split` (train, validation, test; a history has both of the first
-            two), `images` (at most so many), `seed` (of their choice and of all draws), `metric` (history: names with
-            commas), `units` (traversal: how many, of most rate), `unit` (traversal: this one, by its number from 0, in
-            several images), `example` (traversal: the number in the split of the image that is changed), `path`
-            (interpolation: linear or spherical), `projection` (arrows: pca or tsne).
+            two), `images` (at most so many; traversal: with `unit`), `seed` (of their choice and all draws), `metric`
+            (history: names with commas), `units` (traversal: how many, of most rate), `unit` (traversal: this one, by
+            its number from 0, in several images), `example` (traversal: the number in the split of the image that is
+            changed), `path` (interpolation: linear or spherical), `projection` (arrows: pca or tsne).
 
     Raises:
         ValueError: an unknown figure, option or value; runs of different data sets, or of data that it cannot show.
@@ -98,6 +98,8 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
             raise ValueError(f"{option}: must be at least {least}, got {options[option]}")
     if "unit" in options and "units" in options:
         raise ValueError("plot: unit shows one unit in several images, units several in one image; give one of them")
+    if name == "traversal" and "images" in options and "unit" not in options:
+        raise ValueError("images: of a traversal go with unit, which is shown in so many; without it, give units")
 
 
 def check(name: str, runs: Runs, **options: Any) -> None:

@@ -1,12 +1,13 @@
 """Images a second that an export encodes, against the same network with the same weights in PyTorch.
 
-    pip install -r requirements-benchmarks.txt
+    pip install -r requirements-benchmarks.txt -r requirements-dev.txt
     python benchmarks/export_speed.py
 
-Each contestant is a process of its own: the export, loaded by TensorFlow alone; PyTorch with `torch.compile`; PyTorch
-as TorchScript, frozen for inference. All take uint8 images as NumPy arrays and give NumPy arrays of means and standard
-deviations, which are compared first. They take turns, so what else the machine does falls on all of them; the figure is
-the median over the rounds of the ratio of their times within a round.
+Each contestant is a process of its own: the export, loaded by TensorFlow alone; what `zoo export --format` makes of it
+for LiteRT and for ONNX; PyTorch with `torch.compile`; PyTorch as TorchScript, frozen for inference. All take uint8
+images as NumPy arrays and give NumPy arrays of means and standard deviations, which are compared first. They take
+turns, so what else the machine does falls on all of them; the figures are the medians over the rounds of the ratios of
+their times within a round.
 """
 
 from __future__ import annotations
@@ -24,13 +25,37 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 import numpy as np
 
 EXPORT = Path(__file__).parents[1] / "exports" / "digits" / "vae"
-CONTESTANTS = ("export", "torch.compile", "TorchScript")
+OURS, THEIRS = ("SavedModel", "LiteRT", "ONNX"), ("torch.compile", "TorchScript")
+CONTESTANTS = (*OURS, *THEIRS)
 BATCHES = {1: 300, 256: 10}  # by batch size, calls in a turn
 
 
 def images(batch):
     """Random uint8 images, the same for all."""
     return np.random.default_rng(batch).integers(0, 256, (batch, 28, 28, 1), np.uint8)
+
+
+def other_form(name):
+    """Likewise, of what was converted; both take floats."""
+    folder = Path(os.environ["ZOO_WEIGHTS"]).parent / name
+    if name == "LiteRT":
+        from ai_edge_litert.interpreter import Interpreter
+
+        interpreter = Interpreter(str(folder / "model.tflite"), num_threads=os.cpu_count())
+        run = interpreter.get_signature_runner("encode")
+
+        def encode(x):
+            codes = run(x=x.astype(np.float32) / np.float32(255))
+            return codes["loc"], codes["scale"]
+    else:
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(str(folder / "encode.onnx"))
+
+        def encode(x):
+            return session.run(["loc", "scale"], {"x": x.astype(np.float32) / np.float32(255)})
+
+    return encode
 
 
 def export():
@@ -111,7 +136,7 @@ def write_weights(path):
 
 def answer(name):
     """Encodes a turn for every batch size on standard input, and answers with its seconds."""
-    encode = export() if name == "export" else pytorch(name)
+    encode = export() if name == "SavedModel" else pytorch(name) if name in THEIRS else other_form(name)
     folder = Path(os.environ["ZOO_WEIGHTS"]).parent
     np.savez(folder / f"{name}.npz", *(part for batch in BATCHES for part in encode(images(batch))))
     for batch in BATCHES:
@@ -136,9 +161,13 @@ def main():
         return
     import tempfile
 
+    from zoo.export import converted
+
     with tempfile.TemporaryDirectory() as folder:
         stored = Path(folder) / "weights.npz"
         write_weights(stored)
+        for name, form in (("LiteRT", "litert"), ("ONNX", "onnx")):
+            converted.write(EXPORT, form, Path(folder) / name)
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "ZOO_WEIGHTS": str(stored)}
         workers = {}
         for name in CONTESTANTS:
@@ -150,8 +179,10 @@ def main():
                 raise SystemExit(f"{name} did not start")
         codes = {name: [*np.load(Path(folder) / f"{name}.npz").values()] for name in CONTESTANTS}
         for name in CONTESTANTS[1:]:
-            gap = max(np.abs(a - b).max() for a, b in zip(codes["export"], codes[name], strict=True))
-            print(f"codes of {name} differ from the export's by at most {gap:.1e}")
+            gap = max(np.abs(a - b).max() for a, b in zip(codes["SavedModel"], codes[name], strict=True))
+            print(f"codes of {name} differ from the SavedModel's by at most {gap:.1e}")
+            if gap > 1e-3:
+                raise SystemExit("they do not compute the same")
         for batch, calls in BATCHES.items():
             taken = {name: [] for name in CONTESTANTS}
             for _ in range(options.rounds):
@@ -159,11 +190,10 @@ def main():
                     print(batch, file=worker.stdin, flush=True)
                     taken[name].append(float(worker.stdout.readline()) / calls)
             for name, seconds in taken.items():
-                ratio = np.median(np.array(seconds) / np.array(taken["export"]))
-                rate = batch / np.median(seconds)
-                print(
-                    f"batch {batch:>3} {name:>14}: {rate:>9,.0f} images a second; the export is {ratio:.2f} × as fast"
-                )
+                print(f"batch {batch:>3} {name:>14}: {batch / np.median(seconds):>9,.0f} images a second", end="")
+                ratios = (np.median(np.array(taken[rival]) / np.array(seconds)) for rival in THEIRS)
+                versus = (f"{ratio:.2f} × {rival}" for ratio, rival in zip(ratios, THEIRS, strict=True))
+                print(f"; {', '.join(versus)}" if name in OURS else "")
         for worker in workers.values():
             worker.stdin.close()
             worker.wait()

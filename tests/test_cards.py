@@ -41,6 +41,7 @@ def test_a_combination_cites_all_and_another_beta_the_beta_vae():
     assert bibtex(["consistency", "iwae"]) == f"{REFERENCES['consistency']}\n\n{REFERENCES['iwae']}"
     assert bibtex(["vae"]) == REFERENCES["vae"]
     assert bibtex(["vae"], 0.5) == f"{REFERENCES['vae']}\n\n{BETA_VAE}"
+    assert bibtex(["vae"], {"name": "linear"}) == REFERENCES["vae"]
     assert bibtex(["package.module:Own"], 0.5) == ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 VAE = """@inproceedings{kingma2014,
   title = {Auto-Encoding Variational {Bayes}},
@@ -79,12 +80,13 @@ REFERENCES = {
 }
 
 
-def bibtex(methods: Iterable[str], beta: float = 1.0) -> str:
+def bibtex(methods: Iterable[str], beta: Any = 1.0) -> str:
     """The papers of a combination of methods, with that of the β-VAE where β is not 1.
 
     Args:
         methods: by their names in configurations; of those from outside the zoo nothing is known.
-        beta: the weight of the rate.
+        beta: the weight of the rate, a number or a schedule.
     """
     entries = [REFERENCES[name] for name in methods if name in REFERENCES]
-    return "\n\n".join([*entries, *([BETA_VAE] if beta != 1 and entries else [])])
+    other = isinstance(beta, int | float) and beta != 1
+    return "\n\n".join([*entries, *([BETA_VAE] if other and entries else [])])

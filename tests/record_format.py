@@ -30,7 +30,7 @@ def main() -> None:
         folder = Path(name)
         drawn = io.BytesIO()
         portrait({"images": x[:4]}, zoo.metrics.rate_per_unit(*model.posteriors(x))).savefig(drawn, dpi=40)
-        export_model(model, folder / "export", half=True, trainable=True, examples=x, portrait=drawn.getvalue())
+        export_model(model, folder / "export", trainable=True, examples=x, portrait=drawn.getvalue())
         model.save(folder / "model.keras")
         codes = model.posteriors(x[:8])
         np.savez(folder / "codes.npz", x=x[:8], loc=codes.loc, scale=codes.scale)
